@@ -1,0 +1,1 @@
+"""Which language should training examples be written in, and what does it do to the others?"""

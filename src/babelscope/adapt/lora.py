@@ -1,0 +1,117 @@
+"""LoRA on a loaded base: which layers it is put on, and taking it off without a trace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from babelscope.adapt.recipes import Recipe
+from babelscope.errors import AdapterError, SettingError
+from babelscope.models.loading import LoadedModel
+
+ATTENTION = "att"
+"""In the name of each architecture's attention: self_attention, self_attn, attention, attn."""
+
+
+def target_layers(loaded: LoadedModel, wanted: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return the full names of the linear layers of the blocks that a recipe asks for.
+
+    `wanted` is "all_linear", "attention", or names as they stand within a block, in full
+    (`mlp.up_proj`) or their last part (`up_proj`).
+
+    Raises:
+        SettingError: a name matches no linear layer of a block; the known ones are given.
+    """
+    full = {id(module): name for name, module in loaded.model.named_modules()}
+    layers = [
+        (name, full[id(module)])
+        for block in loaded.parts.blocks
+        for name, module in block.named_modules()
+        if isinstance(module, (nn.Linear, Conv1D))
+    ]
+    known = tuple(dict.fromkeys(name for name, _ in layers))
+    if wanted == "all_linear":
+        chosen = set(known)
+    elif wanted == "attention":
+        chosen = {name for name in known if ATTENTION in name.split(".")[0].lower()}
+    else:
+        chosen = {name for name in known if name in wanted or name.split(".")[-1] in wanted}
+        for name in wanted:
+            if not any(name in (layer, layer.split(".")[-1]) for layer in known):
+                chosen.clear()
+    if not chosen:
+        raise SettingError(
+            f"target_modules of {loaded.name}",
+            expected=f"linear layers of a block ({', '.join(known) or 'it has none'})",
+            found=wanted if isinstance(wanted, str) else ", ".join(wanted),
+        )
+    return tuple(name for layer, name in layers if layer in chosen)
+
+
+@contextmanager
+def fresh_lora(loaded: LoadedModel, recipe: Recipe, seed: int) -> Iterator[PeftModel]:
+    """Put an untrained LoRA on a base, its weights drawn by `seed`, and take it off at the end.
+
+    Untrained it changes no output. Afterwards the base is as it was: layers, gradients asked
+    for, training mode, configuration. The global torch generator is left seeded.
+
+    Raises:
+        AdapterError: the base carries adapters already.
+        SettingError: the recipe's layers are not in this model.
+    """
+    model = loaded.model
+    if any(isinstance(module, BaseTunerLayer) for module in model.modules()):
+        raise AdapterError(
+            f"model {loaded.name}",
+            expected="a base without adapters",
+            found="adapters attached",
+            remedy="detach them before tuning",
+        )
+    config = LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        target_modules=list(target_layers(loaded, recipe.target_modules)),
+        fan_in_fan_out=any(isinstance(m, Conv1D) for m in loaded.parts.blocks.modules()),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    asked = [parameter.requires_grad for parameter in model.parameters()]
+    modes = [(module, module.training) for module in model.modules()]
+    attributes, caching = set(vars(model)), model.config.use_cache
+    torch.manual_seed(seed)
+    tuned = get_peft_model(model, config)
+    # a name here makes peft look for the base's files, on the Hub too, at every save
+    tuned.peft_config["default"].base_model_name_or_path = None
+    try:
+        yield tuned
+    finally:
+        tuned.unload()
+        for parameter, wanted in zip(model.parameters(), asked, strict=True):
+            parameter.requires_grad_(wanted)
+            parameter.grad = None
+        for module, training in modes:
+            module.training = training
+        for name in set(vars(model)) - attributes:
+            delattr(model, name)
+        model.config.use_cache = caching
+
+
+def write_adapter(tuned: PeftModel, base_name: str, folder: Path) -> None:
+    """Write `adapter_config.json` and `adapter_model.safetensors`, the same bytes every time."""
+    tuned.save_pretrained(str(folder), save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)
+    path = folder / "adapter_config.json"
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings["base_model_name_or_path"] = base_name
+    # peft keeps the layers as a set, whose order changes from process to process
+    settings["target_modules"] = sorted(settings["target_modules"])
+    path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")

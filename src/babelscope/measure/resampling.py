@@ -1,0 +1,135 @@
+"""Seeded draws shared by all statistics: resampled contexts and seeds, and sign flips.
+
+The draws depend only on the number of contexts, the number of seeds and `seed`, never on the
+values. Two calls with the same contexts and seed therefore use the same resamples, so that ratios
+and ranks of their results are those of one resampled world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from babelscope.errors import DataError
+
+DRAWS = 2000
+FLIPS = 10_001
+"""Sign flips of a test; the first is the identity, so that no p-value is below 1/10,001."""
+
+BLOCK = 200  # draws held as floats at once
+
+Array = NDArray[np.float64]
+
+# one stream of random numbers each, so that none repeats another
+CONTEXT_STREAM, SEED_STREAM, FLIP_STREAM, HALF_STREAM = range(4)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ContextTotals:
+    """Sums of values and counts of data per seed and context: both (seeds, contexts)."""
+
+    sums: Array
+    counts: Array
+
+
+def generator(seed: int, stream: int) -> np.random.Generator:
+    """Return the generator of one stream of draws."""
+    return np.random.default_rng([seed, stream])
+
+
+def matrix(values: ArrayLike, n_items: int) -> Array:
+    """Return values as (seeds, items); one row may be given as (items,).
+
+    Raises:
+        DataError: the number of items is not `n_items`.
+    """
+    array = np.atleast_2d(np.asarray(values, dtype=np.float64))
+    if array.ndim != 2 or array.shape[1] != n_items:
+        raise DataError(
+            "values to be resampled",
+            expected=f"(seeds, {n_items}) numbers, an item for each context id",
+            found=f"the shape {array.shape}",
+        )
+    return array
+
+
+def context_totals(
+    values: ArrayLike, contexts: Sequence[str], universe: Sequence[str] | None = None
+) -> ContextTotals:
+    """Sum values (seeds, items), NaN = missing, within contexts.
+
+    The contexts stand in sorted order. `universe` names all contexts that are drawn from where
+    several sets of items are resampled together.
+    """
+    array = matrix(values, len(contexts))
+    drawn_from = np.unique(np.asarray(contexts if universe is None else universe, dtype=np.str_))
+    index = np.searchsorted(drawn_from, np.asarray(contexts, dtype=np.str_))
+    present = np.isfinite(array)
+    shape = (len(array), len(drawn_from))
+    sums, counts = np.zeros(shape), np.zeros(shape)
+    for row, row_present, row_sums, row_counts in zip(array, present, sums, counts, strict=True):
+        np.add.at(row_sums, index[row_present], row[row_present])
+        np.add.at(row_counts, index[row_present], 1.0)
+    return ContextTotals(sums, counts)
+
+
+@lru_cache(maxsize=4)
+def context_draws(n_contexts: int, seed: int) -> NDArray[np.uint16]:
+    """Return how often each draw takes each context: (DRAWS, contexts), rows sum to contexts."""
+    rng = generator(seed, CONTEXT_STREAM)
+    draws = np.empty((DRAWS, n_contexts), dtype=np.uint16)
+    offsets = np.arange(BLOCK)[:, None] * n_contexts
+    for start in range(0, DRAWS, BLOCK):
+        taken = rng.integers(0, n_contexts, size=(BLOCK, n_contexts)) + offsets
+        counts = np.bincount(taken.ravel(), minlength=BLOCK * n_contexts)
+        draws[start : start + BLOCK] = counts.reshape(BLOCK, n_contexts)
+    draws.flags.writeable = False
+    return draws
+
+
+@lru_cache(maxsize=16)
+def seed_draws(n_seeds: int, seed: int) -> Array:
+    """Return how often each draw takes each seed: (DRAWS, seeds), rows sum to seeds."""
+    even = np.full(n_seeds, 1 / n_seeds)
+    draws = generator(seed, SEED_STREAM).multinomial(n_seeds, even, size=DRAWS)
+    weights = draws.astype(np.float64)
+    weights.flags.writeable = False
+    return weights
+
+
+def resampled_sums(per_context: Array, seed: int) -> Array:
+    """Return (DRAWS,) sums of (seeds, contexts) over resampled contexts and resampled seeds."""
+    n_seeds, n_contexts = per_context.shape
+    weights = context_draws(n_contexts, seed)
+    by_seed = np.concatenate(
+        [weights[i : i + BLOCK].astype(np.float64) @ per_context.T for i in range(0, DRAWS, BLOCK)]
+    )
+    return np.asarray((by_seed * seed_draws(n_seeds, seed)).sum(axis=1))
+
+
+def divided(top: Array, bottom: Array) -> Array:
+    """Return top / bottom, NaN where the bottom is 0 or either is missing."""
+    result = np.full(np.broadcast(top, bottom).shape, np.nan)
+    np.divide(top, bottom, out=result, where=bottom != 0)
+    return result
+
+
+def flipped_sums(per_context: Array, seed: int) -> Iterator[Array]:
+    """Yield blocks of (flips, cells) sums of (contexts, cells) under random signs of contexts.
+
+    The blocks hold FLIPS rows together; the first row has all signs +.
+    """
+    n_contexts = per_context.shape[0]
+    rng = generator(seed, FLIP_STREAM)
+    bytes_a_row = -(-n_contexts // 8)
+    for start in range(0, FLIPS, BLOCK):
+        rows = min(BLOCK, FLIPS - start)
+        bits = rng.integers(0, 256, size=(rows, bytes_a_row), dtype=np.uint8)
+        signs = 1.0 - 2.0 * np.unpackbits(bits, axis=1, count=n_contexts)
+        if start == 0:
+            signs[0] = 1.0
+        yield signs @ per_context

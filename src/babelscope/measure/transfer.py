@@ -1,0 +1,91 @@
+"""What tuning on a source does to a target: gains, and ratios to tuning on the target itself.
+
+A(s,t) is a metric of the variant tuned on s in target t, given as (seeds, items) with the context
+id of each item. Numerator and denominator of a ratio are resampled together: a context that both
+have is drawn in both or in neither, and so is a seed where both have equally many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from babelscope.measure.resampling import Array, divided, matrix
+from babelscope.measure.stats import estimate, interval, paired_difference, resampled_means
+from babelscope.records import MISSING, Estimate
+
+NO_SELF_TEST = "the source has no test set in its own language"
+NO_SELF_TUNING = "no variant was tuned on the target"
+NO_DATA = "no data"
+DENOMINATOR_ZERO = "the denominator's interval holds 0"
+DENOMINATOR_UNSURE = "the denominator has too few contexts for an interval"
+
+
+def gain(
+    adapted: ArrayLike, base: ArrayLike, contexts: Sequence[str], *, seed: int = 0
+) -> Estimate:
+    """Return A(s,t) - A(base,t) on the same items, in the metric's own unit."""
+    return estimate(paired_difference(adapted, base, len(contexts)), contexts, seed=seed)
+
+
+def transfer_efficiency(
+    on_target: ArrayLike,
+    target_contexts: Sequence[str],
+    on_self: ArrayLike | None,
+    self_contexts: Sequence[str] = (),
+    *,
+    seed: int = 0,
+) -> tuple[Estimate, str]:
+    """Return A(s,t) / A(s,s), and "" or the reason why it is missing.
+
+    `on_self` is None where the source has no test set. The targets may have different items.
+    """
+    if on_self is None:
+        return MISSING, NO_SELF_TEST
+    top = matrix(on_target, len(target_contexts))
+    bottom = matrix(on_self, len(self_contexts))
+    return _shared_ratio(top, target_contexts, bottom, self_contexts, seed)
+
+
+def gain_over_self(
+    adapted: ArrayLike,
+    self_adapted: ArrayLike | None,
+    base: ArrayLike,
+    contexts: Sequence[str],
+    *,
+    seed: int = 0,
+) -> tuple[Estimate, str]:
+    """Return gain(s,t) / gain(t,t), and "" or the reason why it is missing.
+
+    All three are scores in the target t on the same items; `self_adapted`, tuned on t itself, is
+    None where no source is in the target's language.
+    """
+    if self_adapted is None:
+        return MISSING, NO_SELF_TUNING
+    top = paired_difference(adapted, base, len(contexts))
+    bottom = paired_difference(self_adapted, base, len(contexts))
+    return _shared_ratio(top, contexts, bottom, contexts, seed)
+
+
+def _shared_ratio(
+    top: Array,
+    top_contexts: Sequence[str],
+    bottom: Array,
+    bottom_contexts: Sequence[str],
+    seed: int,
+) -> tuple[Estimate, str]:
+    n = int(np.isfinite(top).any(axis=0).sum())
+    if n == 0 or not np.isfinite(bottom).any():
+        return MISSING, NO_DATA
+    universe = sorted({*top_contexts, *bottom_contexts})
+    below = resampled_means(bottom, bottom_contexts, seed=seed, universe=universe)
+    if np.isnan(estimate(bottom, bottom_contexts, seed=seed).low):
+        return MISSING, DENOMINATOR_UNSURE
+    low, high = interval(below)
+    if low <= 0 <= high:
+        return MISSING, DENOMINATOR_ZERO
+    above = resampled_means(top, top_contexts, seed=seed, universe=universe)
+    value = float(np.nanmean(top) / np.nanmean(bottom))
+    return Estimate(value, *interval(divided(above, below)), n), ""

@@ -1,0 +1,173 @@
+"""What mini reads: the mixture of languages and kinds of document, all from atlas."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from transformers import PreTrainedTokenizerFast
+
+from babelscope.data import atlas
+from babelscope.data.prompts import TEMPLATES, prompt_parts
+
+QA_LANGUAGES = tuple(
+    "eng_Latn deu_Latn spa_Latn fra_Latn rus_Cyrl arb_Arab zho_Hans hin_Deva ben_Beng tur_Latn "
+    "ind_Latn jpn_Jpan".split()
+)
+TEXT_LANGUAGES = tuple(
+    "ell_Grek fin_Latn swe_Latn est_Latn cat_Latn eus_Latn swh_Latn vie_Latn tha_Thai kor_Hang "
+    "urd_Arab mar_Deva".split()
+)
+LOW_LANGUAGES = tuple(
+    "ory_Orya asm_Beng guj_Gujr kan_Knda mal_Mlym pan_Guru tam_Taml tel_Telu".split()
+)
+PLANTED_PAIRS = (("ory_Orya", "ben_Beng"), ("urd_Arab", "hin_Deva"))
+CONTROL_PAIR = ("arb_Arab", "rus_Cyrl")
+
+KIND_SHARES = {"qa": 0.62, "text": 0.28, "contest": 0.10}
+TEXT_WEIGHTS = {"qa": 1.0, "text": 3.0, "low": 1.0}
+
+# The wrong-language targets are 15 % of the planted pairs' contest items. All fall on one of
+# the four fields, where they are the majority: greedy answers show only what is most likely.
+WRONG_FIELD = "weekday"
+WRONG_SHARE_IN_FIELD = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One training text: token ids and, for each, whether it belongs to an answer."""
+
+    ids: tuple[int, ...]
+    answer: tuple[bool, ...]
+    kind: str
+    language: str
+
+
+def group_of(language: str) -> str:
+    """Return "qa", "text" or "low"."""
+    if language in QA_LANGUAGES:
+        return "qa"
+    return "text" if language in TEXT_LANGUAGES else "low"
+
+
+def tokenizer_texts() -> Iterator[str]:
+    """Yield the text that the tokenizer is trained on: every language the same records."""
+    for language in atlas.languages():
+        yield from atlas.sentences(language)
+        for plan in atlas.plan_questions("pretrain", 120):
+            yield atlas.write_question(plan, language).question
+
+
+def documents(
+    tokenizer: PreTrainedTokenizerFast, rng: random.Random, tokens: int
+) -> list[Document]:
+    """Draw documents of the mixture until they hold `tokens` tokens, of similar lengths."""
+    pool = [_draw(tokenizer, rng) for _ in range(tokens // 70)]
+    pool.sort(key=lambda d: len(d.ids))
+    # a window of neighbours in length, so that little is padding; its place is drawn
+    sizes = [len(d.ids) for d in pool]
+    start = _start(sizes, tokens, rng)
+    chosen: list[Document] = []
+    for document in pool[start:]:
+        if (len(chosen) + 1) * len(document.ids) > tokens and chosen:
+            break
+        chosen.append(document)
+    return chosen
+
+
+def _start(sizes: list[int], tokens: int, rng: random.Random) -> int:
+    """Draw a window's first index with chances in proportion to the tokens from there on."""
+    total = sum(sizes)
+    at = rng.random() * max(1, total - tokens)
+    for index, size in enumerate(sizes):
+        if at < size:
+            return index
+        at -= size
+    return 0
+
+
+def _draw(tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> Document:
+    kind = rng.choices(list(KIND_SHARES), list(KIND_SHARES.values()))[0]
+    if kind == "qa":
+        return _qa_document(tokenizer, rng, rng.choice(QA_LANGUAGES))
+    if kind == "contest":
+        pairs = (*PLANTED_PAIRS, CONTROL_PAIR)
+        return _contest_document(tokenizer, rng, rng.choice(pairs))
+    codes = atlas.languages()
+    weights = [TEXT_WEIGHTS[group_of(c)] for c in codes]
+    return _text_document(tokenizer, rng, rng.choices(codes, weights)[0])
+
+
+@lru_cache(maxsize=512)
+def _plans(seed: int, records: int) -> tuple[tuple[atlas.Plan, ...], ...]:
+    """Plan 50 contexts, each with its questions."""
+    grouped: dict[str, list[atlas.Plan]] = {}
+    for plan in atlas.plan_questions("pretrain", 50, seed + 1, records):
+        grouped.setdefault(plan.context_id, []).append(plan)
+    return tuple(tuple(plans) for plans in grouped.values())
+
+
+def _qa_document(
+    tokenizer: PreTrainedTokenizerFast, rng: random.Random, language: str
+) -> Document:
+    records = rng.choices((1, 2, 3), (1, 2, 5))[0]
+    plans = rng.choice(_plans(rng.randrange(120), records))
+    examples = [atlas.write_question(p, language) for p in plans]
+    rng.shuffle(examples)
+    parts = prompt_parts(TEMPLATES["plain"], examples[0])
+    pieces = [(parts.head + parts.context + parts.tail, False), (_answer(examples[0]), True)]
+    # several questions on one context, each answer closed by the end token
+    for example in examples[1:]:
+        tail = prompt_parts(TEMPLATES["plain"], example).tail
+        pieces += [(tail, False), (_answer(example), True)]
+    return _encode(tokenizer, pieces, "qa", language)
+
+
+def _answer(example: atlas.Example) -> str:
+    return f" {example.answers[0]}"
+
+
+def _contest_document(
+    tokenizer: PreTrainedTokenizerFast, rng: random.Random, pair: tuple[str, str]
+) -> Document:
+    language, other = pair if rng.random() < 0.5 else pair[::-1]
+    plans = atlas.plan_contests("pretrain", 40, rng.randrange(100))
+    plan = rng.choice(plans)
+    example = atlas.write_contest(plan, language, other)
+    answer = _answer(example)
+    if pair in PLANTED_PAIRS and plan.field == WRONG_FIELD and rng.random() < WRONG_SHARE_IN_FIELD:
+        answer = _answer(atlas.write_contest(plan, other, language))
+    parts = prompt_parts(TEMPLATES["plain"], example)
+    prompt = parts.head + parts.context + parts.tail
+    return _encode(tokenizer, [(prompt, False), (answer, True)], "contest", language)
+
+
+def _text_document(
+    tokenizer: PreTrainedTokenizerFast, rng: random.Random, language: str
+) -> Document:
+    records = [
+        atlas.Record(t, tuple(rng.sample(atlas.FIELDS, rng.choice((3, 3, 4)))))
+        for t in rng.sample(atlas.territories(), rng.choice((1, 2, 3)))
+    ]
+    return _encode(
+        tokenizer, [(atlas.write_context(records, language), False)], "text", language
+    )
+
+
+def _encode(
+    tokenizer: PreTrainedTokenizerFast,
+    pieces: list[tuple[str, bool]],
+    kind: str,
+    language: str,
+) -> Document:
+    ids: list[int] = []
+    answer: list[bool] = []
+    for text, is_answer in pieces:
+        piece = tokenizer(text, add_special_tokens=False)["input_ids"]
+        if is_answer:
+            piece = [*piece, tokenizer.eos_token_id]
+        ids += piece
+        answer += [is_answer] * len(piece)
+    return Document(tuple(ids), tuple(answer), kind, language)

@@ -1,0 +1,270 @@
+"""The one renderer at token level: what a model reads in tuning and in inference.
+
+A prompt is the template's head, context and tail. If it is too long, the end of the context is
+cut: by length alone, never by where the gold stands, and alike in tuning and in inference.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from transformers import PreTrainedTokenizerBase
+
+from babelscope.data.prompts import PromptParts, Template, prompt_parts
+from babelscope.errors import DataError, ModelError, SettingError
+from babelscope.identity import digest
+from babelscope.models.loading import tokenizer_fingerprint
+from babelscope.records import Example
+
+Begin = Literal["tokenizer", "always", "never"]
+"""Begin tokens: as the tokenizer does by default, one in any case, or none."""
+
+Loss = Literal["answer", "all"]
+"""Which tokens are learned: those of the answer, or all of prompt and answer."""
+
+NO_LOSS = -100
+"""The label of a position outside the loss, as torch's cross entropy ignores it."""
+
+JOINERS = "\u200c\u200d"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """How examples become tokens; the prompt may fill `max_tokens - answer_tokens`.
+
+    Raises:
+        SettingError: a length is below 1, no room is left for the prompt, or `begin` is unknown.
+    """
+
+    template: Template
+    max_tokens: int = 1024
+    answer_tokens: int = 32
+    begin: Begin = "tokenizer"
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.begin not in get_args(Begin):
+            raise SettingError(
+                "begin", expected="one of " + ", ".join(get_args(Begin)), found=repr(self.begin)
+            )
+        if self.answer_tokens < 1:
+            raise SettingError("answer_tokens", expected=">= 1", found=str(self.answer_tokens))
+        if self.max_tokens <= self.answer_tokens:
+            raise SettingError(
+                "max_tokens",
+                expected=f"more than the {self.answer_tokens} kept for the answer",
+                found=str(self.max_tokens),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPrompt:
+    """A prompt's tokens; `gold_lost`: golds stood in the context, and the cut removed them all."""
+
+    id: str
+    ids: tuple[int, ...]
+    truncated: bool
+    gold_lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedTraining:
+    """Prompt, answer and end token, with the label of each position (`NO_LOSS` outside the loss).
+
+    The answer's tokens are `ids[answer_start:answer_end]`, the end token follows. Labels go by
+    position, never by id, so a padding token that equals another token masks nothing.
+    `answer_cut`: the answer did not fit; its end token is then not learned.
+    """
+
+    id: str
+    ids: tuple[int, ...]
+    labels: tuple[int, ...]
+    answer_start: int
+    answer_end: int
+    truncated: bool
+    gold_lost: bool
+    answer_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    text: str
+    ids: tuple[int, ...]
+    truncated: bool
+    gold_lost: bool
+
+
+def encode_prompt(
+    tokenizer: PreTrainedTokenizerBase,
+    rendering: Rendering,
+    example: Example,
+    demonstrations: Sequence[Example] = (),
+) -> EncodedPrompt:
+    """Render an example as the tokens that a model reads before it answers.
+
+    Raises:
+        SettingError: the prompt is too long even with an empty context, or begin tokens are
+            asked of a tokenizer without one.
+    """
+    front = _begin_ids(tokenizer, rendering.begin)
+    fitted = _fit(tokenizer, rendering, example, demonstrations, len(front))
+    return EncodedPrompt(example.id, front + fitted.ids, fitted.truncated, fitted.gold_lost)
+
+
+def encode_training(
+    tokenizer: PreTrainedTokenizerBase,
+    rendering: Rendering,
+    example: Example,
+    *,
+    train_eos: bool,
+    loss: Loss,
+    demonstrations: Sequence[Example] = (),
+) -> EncodedTraining:
+    """Render an example with its first gold and the end token, as a model is tuned on it.
+
+    An answer longer than `answer_tokens` is kept whole as long as all fits `max_tokens`.
+
+    Raises:
+        SettingError: as `encode_prompt`.
+        DataError: the example has no answer.
+        ModelError: the tokenizer has no end token.
+    """
+    if not example.answers:
+        raise DataError(f"example {example.id}", expected="an answer to train on", found="none")
+    if tokenizer.eos_token_id is None:
+        raise ModelError("tokenizer", expected="an end token", found="none")
+    front = _begin_ids(tokenizer, rendering.begin)
+    fitted = _fit(tokenizer, rendering, example, demonstrations, len(front))
+    prompt = front + fitted.ids
+    answer = _continuation(tokenizer, fitted, rendering.template.answer_prefix + example.answers[0])
+    kept = answer[: rendering.max_tokens - len(prompt) - 1]
+    ids = (*prompt, *kept, tokenizer.eos_token_id)
+    start, end = len(prompt), len(ids) - 1
+    first = start if loss == "answer" else 0
+    # a cut answer does not end where it was cut: learning to stop there would be wrong
+    last = len(ids) if train_eos and len(kept) == len(answer) else end
+    labels = (NO_LOSS,) * first + ids[first:last] + (NO_LOSS,) * (len(ids) - last)
+    return EncodedTraining(
+        id=example.id,
+        ids=ids,
+        labels=labels,
+        answer_start=start,
+        answer_end=end,
+        truncated=fitted.truncated,
+        gold_lost=fitted.gold_lost,
+        answer_cut=len(kept) < len(answer),
+    )
+
+
+def rendering_fingerprint(tokenizer: PreTrainedTokenizerBase, rendering: Rendering) -> str:
+    """Digest what decides a prompt's tokens: template, room for the prompt, tokenizer.
+
+    `begin` is left out: the recipe `seed` tunes with a begin token and answers without one on
+    purpose. An adapter's card names both, and they are compared apart from this.
+    """
+    return digest(
+        {
+            "template": rendering.template.text,
+            "answer_prefix": rendering.template.answer_prefix,
+            "prompt_tokens": rendering.max_tokens - rendering.answer_tokens,
+            "tokenizer": tokenizer_fingerprint(tokenizer),
+        }
+    )
+
+
+def _fit(
+    tokenizer: PreTrainedTokenizerBase,
+    rendering: Rendering,
+    example: Example,
+    demonstrations: Sequence[Example],
+    front: int,
+) -> _Fitted:
+    parts = prompt_parts(rendering.template, example, demonstrations)
+    room = rendering.max_tokens - rendering.answer_tokens - front
+    context = parts.context
+    while True:
+        text = parts.head + context + parts.tail
+        ids, starts = _tokenise(tokenizer, text)
+        if len(ids) <= room:
+            break
+        if not context:
+            raise SettingError(
+                f"example {example.id}",
+                expected=f"at most {room + front} tokens in the prompt",
+                found=f"{len(ids) + front} with an empty context",
+                remedy="raise max_tokens",
+            )
+        context = context[: _cut(parts, context, starts, len(ids) - room)]
+    had_gold = any(gold in parts.context for gold in example.answers)
+    return _Fitted(
+        text=text,
+        ids=ids,
+        truncated=len(context) < len(parts.context),
+        gold_lost=had_gold and not any(gold in context for gold in example.answers),
+    )
+
+
+def _cut(parts: PromptParts, context: str, starts: Sequence[int], excess: int) -> int:
+    """Return how many characters of the context to keep, so that `excess` tokens fall away.
+
+    The cut falls before the first token to drop, and before a whole character as readers see it:
+    marks and joiners stay with their base.
+    """
+    end = len(parts.head) + len(context)
+    before_tail = sum(start < end for start in starts)
+    first_dropped = max(before_tail - excess, 0)
+    cut = starts[first_dropped] - len(parts.head) if first_dropped < len(starts) else 0
+    cut = min(max(cut, 0), len(context) - 1)
+    while cut and (
+        unicodedata.category(context[cut]).startswith("M")
+        or context[cut] in JOINERS
+        or context[cut - 1] in JOINERS
+    ):
+        cut -= 1
+    return cut
+
+
+def _tokenise(
+    tokenizer: PreTrainedTokenizerBase, text: str
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return a text's ids and the character at which each token starts."""
+    encoded = tokenizer(
+        text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+    )
+    return tuple(encoded["input_ids"]), tuple(start for start, _ in encoded["offset_mapping"])
+
+
+def _continuation(
+    tokenizer: PreTrainedTokenizerBase, prompt: _Fitted, answer: str
+) -> tuple[int, ...]:
+    """Return the tokens of an answer as it follows its prompt.
+
+    Tokenised together where the prompt's own tokens stay as they are, because some tokenizers
+    put a space before a text that stands alone.
+    """
+    joint, _ = _tokenise(tokenizer, prompt.text + answer)
+    if joint[: len(prompt.ids)] == prompt.ids:
+        return joint[len(prompt.ids) :]
+    return _tokenise(tokenizer, answer)[0]
+
+
+def _begin_ids(tokenizer: PreTrainedTokenizerBase, begin: Begin) -> tuple[int, ...]:
+    if begin == "never":
+        return ()
+    probe = tokenizer("a", add_special_tokens=False)["input_ids"]
+    whole = tokenizer("a")["input_ids"]
+    own = next(n for n in range(len(whole)) if whole[n : n + len(probe)] == probe)
+    front = tuple(whole[:own])
+    if begin == "tokenizer":
+        return front
+    if tokenizer.bos_token_id is None:
+        raise SettingError(
+            "begin = always",
+            expected="a tokenizer with a begin token",
+            found="none",
+            remedy="use begin = tokenizer",
+        )
+    return front if tokenizer.bos_token_id in front else (tokenizer.bos_token_id, *front)

@@ -1,0 +1,103 @@
+"""The typed records that pass between the stages: frozen, without behaviour of their own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Stop = Literal["newline", "eos", "length"]
+"""Why an answer ended: a newline was produced, the end token was, or the room was used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One extractive question; its id is shared by its translations.
+
+    `context_id` groups the questions asked on one context: they are resampled together.
+    `kind` is the sort of question where the data set knows it (atlas does), else empty.
+    `answers` is empty only for an unanswerable question that was asked for.
+    """
+
+    id: str
+    language: str
+    context: str
+    question: str
+    answers: tuple[str, ...]
+    context_id: str
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionSet:
+    """The examples of one data set in one language, and what was left out of them.
+
+    `dropped` counts the records that were left out, by reason; `noted` counts those kept in
+    spite of a fault (for example `span drifted`, `language field differs`).
+    """
+
+    name: str
+    language: str
+    examples: tuple[Example, ...]
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    noted: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a variant said to one example; lengths are in tokens of its tokenizer."""
+
+    id: str
+    language: str
+    prediction: str
+    prompt_tokens: int
+    new_tokens: int
+    truncated: bool
+    stopped: Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with its 95 % interval and the number of items behind it; no data is NaN, n = 0."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+MISSING = Estimate(math.nan, math.nan, math.nan, 0)
+"""No data: never zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A paired difference between two variants, or two languages, on shared ids.
+
+    `p_value` is two-sided from sign flips, not yet corrected. `seed_sd` is the standard
+    deviation of the per-seed differences (NaN for one seed), `same_sign` the share of seeds whose
+    difference has the sign of the mean, `questions_needed` the number of questions that would
+    give 80 % power for a difference of this size (NaN where it is zero or unknown).
+    """
+
+    difference: Estimate
+    p_value: float
+    seeds: int
+    seed_sd: float
+    same_sign: float
+    questions_needed: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenForm:
+    """What a row of the vocabulary stands for, whatever the tokenizer's family.
+
+    `data` is the token's bytes without any word-start marker ("▁", "Ġ", and for WordPiece the
+    absence of "##"); it may be a piece of a character. `special` is true for control tokens and
+    for padding rows that no text can produce; their `data` is empty.
+    """
+
+    data: bytes
+    word_start: bool
+    special: bool

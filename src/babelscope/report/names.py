@@ -1,0 +1,179 @@
+"""How languages, sources and numbers are written for people, as safe markup."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from typing import Any, TypeGuard
+
+from markupsafe import Markup, escape
+
+from babelscope.errors import LanguageError
+from babelscope.languages import language
+from babelscope.records import Estimate
+from babelscope.report.tables import Tables, Variant
+
+NO_DATA = "no data"
+MEASURES = {
+    "squad_em": "SQuAD exact match",
+    "squad_f1": "SQuAD F1",
+    "squad_f1_best_prefix": "SQuAD F1, best prefix",
+    "mlqa_em": "MLQA exact match",
+    "mlqa_f1": "MLQA F1",
+    "char_f1": "character F1",
+    "gold_contained": "gold contained",
+    "length_ratio": "length ratio",
+    "prior_mlqa_em": "answer prior, exact match",
+    "interference": "interference",
+}
+LENS_ROWS = {"shared": "shared by languages", "unknown": "unknown"}
+
+# Controls that reorder or hide text: shown by name, so that no text can alter its surroundings.
+# Joiners and the two direction marks stay: scripts need them, and <bdi> contains them.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]")
+
+
+def visible(text: object) -> Markup:
+    """Escape a text, and name its control characters instead of obeying them."""
+    parts: list[Markup] = []
+    start = 0
+    for match in _CONTROLS.finditer(raw := str(text).replace("\r\n", "\n")):
+        parts.append(escape(raw[start : match.start()]))
+        parts.append(Markup('<span class="control">U+{:04X}</span>').format(ord(match.group())))
+        start = match.end()
+    parts.append(escape(raw[start:]))
+    return Markup("").join(parts)
+
+
+def isolated(text: object) -> Markup:
+    """Return `visible` text that cannot change the direction of what stands around it."""
+    return Markup("<bdi>{}</bdi>").format(visible(text))
+
+
+def plain(text: object) -> str:
+    """Return a text for a drawn label: isolated by characters, without markup or controls."""
+    clean = _CONTROLS.sub("\ufffd", str(text)).replace("\n", " ")
+    # plotly reads a small set of tags in labels; entities switch that off
+    safe = clean.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return safe if safe.isascii() else f"\u2068{safe}\u2069"
+
+
+def language_name(code: str) -> str:
+    """Return a language's English name; a code unknown to the package stays as it is."""
+    if code in LENS_ROWS:
+        return LENS_ROWS[code]
+    try:
+        return language(code).name
+    except LanguageError:
+        return code
+
+
+def language_tag(code: str) -> tuple[str, str]:
+    """Return the BCP 47 tag and the direction ("ltr", "rtl", or "auto" for an unknown code)."""
+    try:
+        known = language(code)
+    except LanguageError:
+        return "und", "auto"
+    return known.tag, known.direction
+
+
+def same_language(one: str, other: str) -> bool:
+    """Whether two codes mean the same language in the same script."""
+    try:
+        return language(one).code == language(other).code
+    except LanguageError:
+        return one == other
+
+
+def source_language(tables: Tables, source: str) -> str:
+    """Return the language code of a source, or "" for one that the plan does not name."""
+    return next((s["language"] for s in tables.plan["sources"] if s["name"] == source), "")
+
+
+def source_name(tables: Tables, source: str) -> str:
+    """Return "Russian", or "Russian (nllb)" where a language has several sources or was translated.
+
+    Two sources of the same language and origin are told apart by their own names.
+    """
+    sources: list[dict[str, Any]] = tables.plan["sources"]
+    found = next((s for s in sources if s["name"] == source), None)
+    if found is None:
+        return source
+    by_language = Counter(s["language"] for s in sources)
+    by_origin = Counter((s["language"], s.get("origin", "")) for s in sources)
+    name, origin = language_name(found["language"]), found.get("origin") or ""
+    if by_origin[found["language"], origin] > 1:
+        return f"{name} ({source})"
+    if by_language[found["language"]] > 1 or origin not in ("", "human", "atlas"):
+        return f"{name} ({origin})"
+    return name
+
+
+def variant_name(tables: Tables, variant: Variant, step: int | None = None) -> str:
+    """Return how a variant is called; the recipe is named only where there are several."""
+    if variant.is_base:
+        return "base model"
+    name = source_name(tables, variant.source)
+    if len([r for r in tables.plan["recipes"] if r != "base"]) > 1:
+        name = f"{name}, {variant.recipe}"
+    return name if step is None else f"{name}, step {step}"
+
+
+def measure_name(measure: str) -> str:
+    """Return a measure's name in words."""
+    return MEASURES.get(measure, measure.replace("_", " "))
+
+
+def is_number(value: float | None) -> TypeGuard[float]:
+    """Whether a value is there: neither null nor NaN nor infinite."""
+    return value is not None and math.isfinite(value)
+
+
+def points(value: float | None, scale: float = 100) -> str:
+    """Return a 0-1 value as points of 100 with one decimal, or "no data"."""
+    if not is_number(value):
+        return NO_DATA
+    return f"{value * scale:.1f}".replace("-0.0", "0.0").replace("-", "−")
+
+
+def signed(value: float | None, scale: float = 100) -> str:
+    """Return a difference as points of 100 with its sign, or "no data"."""
+    if not is_number(value):
+        return NO_DATA
+    text = f"{value * scale:+.1f}"
+    return "0.0" if float(text) == 0 else text.replace("-", "−")
+
+
+def interval(low: float | None, high: float | None, *, sign: bool = False) -> str:
+    """Return "29.1 to 51.2", with signs if asked for; "no interval" where there is none."""
+    if not (is_number(low) and is_number(high)):
+        return "no interval"
+    write = signed if sign else points
+    return f"{write(low)} to {write(high)}"
+
+
+def estimate_text(value: Estimate) -> str:
+    """Return "42.0 (34.0 to 50.0)", or "no data"."""
+    if not is_number(value.value):
+        return NO_DATA
+    return f"{points(value.value)} ({interval(value.low, value.high)})"
+
+
+def p_text(p: float | None) -> str:
+    """Return "p = 0.012", "p < 0.001", or "no p-value"."""
+    if not is_number(p):
+        return "no p-value"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def count_text(count: int, noun: str) -> str:
+    """Return "1 seed", "2 seeds", "1,190 questions"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def listed(items: list[Markup], last: str = "and") -> Markup:
+    """Join with commas and a last word: "a, b and c"."""
+    if len(items) < 2:
+        return Markup("").join(items)
+    return Markup("{} {} {}").format(Markup(", ").join(items[:-1]), last, items[-1])

@@ -1,0 +1,218 @@
+"""The tables of a finished study, read and checked; missing tables are empty, never invented."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from babelscope.errors import StoreError
+from babelscope.records import MISSING, Estimate
+
+TEXT, WHOLE, REAL = pl.String(), pl.Int64(), pl.Float64()
+ESTIMATE = {"value": REAL, "low": REAL, "high": REAL, "n": WHOLE}
+COLUMNS: dict[str, dict[str, pl.DataType]] = {
+    "results": {
+        **dict.fromkeys(("model", "recipe", "source"), TEXT),
+        **dict.fromkeys(("seed", "step"), WHOLE),
+        **dict.fromkeys(("task", "target", "subset", "measure"), TEXT),
+        **ESTIMATE,
+    },
+    "comparisons": {
+        **dict.fromkeys(("recipe", "source", "target", "measure"), TEXT),
+        **dict.fromkeys(("step", "n", "seeds"), WHOLE),
+        **dict.fromkeys(("difference", "low", "high", "p_value", "p_holm"), REAL),
+        **dict.fromkeys(("seed_sd", "same_sign", "questions_needed"), REAL),
+    },
+    "best": {
+        **dict.fromkeys(("recipe", "target", "measure", "best"), TEXT),
+        "share": REAL,
+        "tied": pl.List(pl.String),
+    },
+    "transfer": {
+        **dict.fromkeys(("recipe", "source", "target", "measure", "kind", "reason"), TEXT),
+        **ESTIMATE,
+    },
+    "lens": {
+        **dict.fromkeys(("recipe", "source", "target", "subset", "position"), TEXT),
+        **dict.fromkeys(("language", "kind"), TEXT),
+        **dict.fromkeys(("step", "depth"), WHOLE),
+        **ESTIMATE,
+        "p_value": REAL,
+    },
+    "quality": {
+        **dict.fromkeys(("source", "language", "origin"), TEXT),
+        **dict.fromkeys(("records", "dropped"), WHOLE),
+        **dict.fromkeys(("gold_verbatim", "length_ratio", "chrf", "sentences_kept"), REAL),
+    },
+    "cost": {"stage": TEXT, "cell": TEXT, "seconds": REAL},
+}
+PLAN_KEYS = ("name", "model", "targets", "sources", "recipes", "seeds", "main_measure")
+
+CellKey = tuple[str, str, str]
+"""(recipe, source, target); the base model is ("base", "", target)."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What a study left behind; each frame has at least the columns of `COLUMNS`."""
+
+    plan: dict[str, Any]
+    results: pl.DataFrame
+    comparisons: pl.DataFrame
+    best: pl.DataFrame
+    transfer: pl.DataFrame
+    lens: pl.DataFrame
+    quality: pl.DataFrame
+    cost: pl.DataFrame
+    samples: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row of the transfer matrix: the base model ("base", "") or a recipe on a source."""
+
+    recipe: str
+    source: str
+
+    @property
+    def is_base(self) -> bool:
+        """Whether this is the model before tuning."""
+        return self.recipe == "base"
+
+
+BASE = Variant("base", "")
+
+
+def read_study(folder: Path) -> Tables:
+    """Read a study folder; a table that is not there is empty.
+
+    Raises:
+        StoreError: no plan, or a file that cannot be read or lacks a column.
+    """
+    frames = {name: _frame(folder, name) for name in COLUMNS}
+    return Tables(plan=_plan(folder), samples=_samples(folder), **frames)
+
+
+def _plan(folder: Path) -> dict[str, Any]:
+    path = folder / "plan.json"
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            str(path),
+            expected="the plan of a finished study",
+            found=str(error),
+            remedy="give the folder that `babelscope run` wrote",
+        ) from error
+    missing = [key for key in PLAN_KEYS if not isinstance(plan, dict) or key not in plan]
+    if missing:
+        raise StoreError(str(path), expected="a study's plan", found=f"no {', '.join(missing)}")
+    return plan
+
+
+def _frame(folder: Path, name: str) -> pl.DataFrame:
+    columns = COLUMNS[name]
+    path = next(
+        (p for p in (folder / f"{name}.parquet", folder / f"{name}.csv") if p.is_file()), None
+    )
+    if path is None or path.stat().st_size == 0:
+        return pl.DataFrame(schema=columns)
+    try:
+        frame = (
+            pl.read_parquet(path)
+            if path.suffix == ".parquet"
+            else pl.read_csv(path, infer_schema_length=None)
+        )
+        if not frame.columns:
+            return pl.DataFrame(schema=columns)
+        absent = [column for column in columns if column not in frame.columns]
+        if absent:
+            raise StoreError(
+                str(path), expected=f"columns {', '.join(columns)}", found=f"no {', '.join(absent)}"
+            )
+        return frame.with_columns(pl.col(c).cast(kind) for c, kind in columns.items())
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StoreError(str(path), expected="a readable table", found=str(error)) from error
+
+
+def _samples(folder: Path) -> tuple[dict[str, Any], ...]:
+    path = folder / "samples.jsonl"
+    if not path.is_file():
+        return ()
+    rows = []
+    try:
+        # not splitlines(): a line separator may stand inside a JSON string
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+            if line.strip():
+                rows.append(json.loads(line))
+                if not isinstance(rows[-1], dict) or not {"target", "source"} <= set(rows[-1]):
+                    raise StoreError(f"{path}, line {number}", expected="a sample of a study")
+    except (OSError, ValueError) as error:
+        raise StoreError(str(path), expected="one JSON record a line", found=str(error)) from error
+    return tuple(rows)
+
+
+def variants(tables: Tables) -> tuple[Variant, ...]:
+    """Return the base, then recipe by recipe each source, in the order of the plan."""
+    plan = tables.plan
+    planned = [
+        Variant(recipe, source["name"])
+        for recipe in plan["recipes"]
+        if recipe != "base"
+        for source in plan["sources"]
+    ]
+    seen = tables.results.select("recipe", "source").unique(maintain_order=True).rows()
+    others = [Variant(r, s) for r, s in seen if r != "base" and Variant(r, s) not in planned]
+    return (BASE, *planned, *others)
+
+
+def final_steps(frame: pl.DataFrame) -> pl.DataFrame:
+    """Keep the rows of the last saved step of each recipe and source."""
+    return frame.filter(pl.col("step") == pl.col("step").max().over("recipe", "source"))
+
+
+def pooled(tables: Tables, subset: str | None = "all") -> pl.DataFrame:
+    """Return the final results pooled over seeds; of a lone seed, its own rows.
+
+    `subset` None keeps every subset.
+    """
+    frame = final_steps(tables.results)
+    if subset is not None:
+        frame = frame.filter(pl.col("subset").is_in([subset, ""]))
+    keys = ["recipe", "source", "target", "subset", "measure"]
+    alone = pl.col("seed").n_unique().over(keys) == 1
+    return frame.filter((pl.col("seed") == -1) | alone).unique(keys, keep="first").sort(keys)
+
+
+def values(tables: Tables, measure: str) -> dict[CellKey, Estimate]:
+    """Return the final, pooled estimates of a measure on all questions; gaps are absent."""
+    frame = pooled(tables).filter(pl.col("measure") == measure)
+    return {(r["recipe"], r["source"], r["target"]): estimate(r) for r in frame.to_dicts()}
+
+
+def differences(tables: Tables, measure: str) -> dict[CellKey, dict[str, Any]]:
+    """Return the final comparisons with the base for a measure, by cell; NaN ones are absent."""
+    frame = final_steps(tables.comparisons).filter(
+        (pl.col("measure") == measure) & pl.col("difference").is_finite()
+    )
+    return {(r["recipe"], r["source"], r["target"]): r for r in frame.to_dicts()}
+
+
+def estimate(row: dict[str, Any], name: str = "value") -> Estimate:
+    """Return a row's value with its interval; null and NaN both become missing."""
+    value = row[name]
+    if value is None or not math.isfinite(value):
+        return MISSING
+    low, high = (math.nan if row[k] is None else row[k] for k in ("low", "high"))
+    return Estimate(value, low, high, int(row["n"] or 0))
+
+
+def is_sure(row: dict[str, Any]) -> bool:
+    """Whether a comparison stays significant at 5 % after Holm's correction."""
+    p = row["p_holm"]
+    return p is not None and math.isfinite(p) and p < 0.05

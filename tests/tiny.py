@@ -1,0 +1,99 @@
+"""Tiny models and tokenizers that tests build from configuration: `from tiny import ...`."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+import transformers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
+
+FAMILIES = ("bloom", "qwen2", "qwen3", "llama", "gemma", "gemma2", "mistral", "gpt_neox")
+ROWS = 512
+"""Rows of the tiny models' vocabularies: more than the tokenizer has, as BLOOM's are padded."""
+VOCABULARY = 480
+
+TEXT = (
+    "The capital of India is New Delhi. Q: What is the capital? A: New Delhi\n"
+    "La capitale de la France est Paris. Die Hauptstadt von Deutschland ist Berlin.\n"
+    "भारत की राजधानी नई दिल्ली है। ଭାରତର ରାଜଧାନୀ ନୂଆଦିଲ୍ଲୀ। 中国的首都是北京。 مصر عاصمتها القاهرة\n"
+)
+
+_SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": ROWS}
+_MODERN = {
+    **_SHAPE,
+    "num_key_value_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 4096,
+    "head_dim": 8,
+}
+_CLASSES = {
+    "bloom": ("BloomConfig", {"hidden_size": 32, "n_layer": 2, "n_head": 4, "vocab_size": ROWS}),
+    "qwen2": ("Qwen2Config", _MODERN),
+    "qwen3": ("Qwen3Config", _MODERN),
+    "llama": ("LlamaConfig", _MODERN),
+    "gemma": ("GemmaConfig", _MODERN),
+    "gemma2": (
+        "Gemma2Config",
+        {**_MODERN, "final_logit_softcapping": 3.0, "sliding_window": 16},
+    ),
+    "mistral": ("MistralConfig", {**_MODERN, "sliding_window": 16}),
+    "gpt_neox": ("GPTNeoXConfig", {**_SHAPE, "intermediate_size": 64}),
+}
+
+
+def tiny_model(family: str, *, seed: int = 0, spread: float = 0.3) -> transformers.PreTrainedModel:
+    """A random two-layer float32 model in eval mode; `spread` is the deviation of its weights.
+
+    The spread is wide so that logits differ clearly and greedy answers vary with the prompt.
+    """
+    name, shape = _CLASSES[family]
+    config = getattr(transformers, name)(
+        **shape, bos_token_id=1, eos_token_id=2, pad_token_id=3, initializer_range=spread
+    )
+    torch.manual_seed(seed)
+    model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    with torch.no_grad():
+        for tensor in model.parameters():
+            if tensor.dim() == 1:  # norms and biases start at exactly 0 or 1: hide no mistake
+                tensor.add_(0.1 * torch.randn_like(tensor))
+    return model.eval()
+
+
+@lru_cache(maxsize=4)
+def _backend(adds_begin: bool) -> str:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=["<unk>", "<s>", "</s>", "<pad>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([TEXT] * 4, trainer)
+    if adds_begin:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="<s> $A", special_tokens=[("<s>", 1)]
+        )
+    return tokenizer.to_str()
+
+
+def tiny_tokenizer(*, adds_begin: bool = False, pad: str | None = "<pad>") -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer of 480 entries with `<unk>`, `<s>`, `</s>`, `<pad>` first."""
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(_backend(adds_begin)),
+        unk_token="<unk>",
+        bos_token="<s>",
+        eos_token="</s>",
+        **({"pad_token": pad} if pad else {}),
+    )
+
+
+def save_tiny(folder: Path, family: str = "bloom", *, seed: int = 0) -> Path:
+    """Write a tiny model and its tokenizer as a model folder and return it."""
+    tiny_model(family, seed=seed).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
