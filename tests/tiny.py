@@ -81,7 +81,9 @@ def _backend(adds_begin: bool) -> str:
     return tokenizer.to_str()
 
 
-def tiny_tokenizer(*, adds_begin: bool = False, pad: str | None = "<pad>") -> PreTrainedTokenizerFast:
+def tiny_tokenizer(
+    *, adds_begin: bool = False, pad: str | None = "<pad>"
+) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer of 480 entries with `<unk>`, `<s>`, `</s>`, `<pad>` first."""
     return PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(_backend(adds_begin)),

@@ -57,6 +57,23 @@ def matrix(values: ArrayLike, n_items: int) -> Array:
     return array
 
 
+def paired_difference(a: ArrayLike, b: ArrayLike, n_items: int) -> Array:
+    """Return a - b as (seeds, items), seeds paired in order; a single row serves every seed.
+
+    Raises:
+        DataError: the numbers of items or of seeds do not match.
+    """
+    left, right = matrix(a, n_items), matrix(b, n_items)
+    if len(left) != len(right) and 1 not in (len(left), len(right)):
+        raise DataError(
+            "two variants to be compared",
+            expected="equally many seeds, or one seed on one side",
+            found=f"{len(left)} and {len(right)} seeds",
+            remedy="compare the seeds that both have",
+        )
+    return left - right
+
+
 def context_totals(
     values: ArrayLike, contexts: Sequence[str], universe: Sequence[str] | None = None
 ) -> ContextTotals:

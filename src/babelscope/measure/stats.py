@@ -26,6 +26,7 @@ from babelscope.measure.resampling import (
     flipped_sums,
     generator,
     matrix,
+    paired_difference,
     resampled_sums,
 )
 from babelscope.records import MISSING, Comparison, Estimate
@@ -69,9 +70,7 @@ class BestSource:
 def interval(draws: Array) -> tuple[float, float]:
     """Return the 2.5 and 97.5 percentiles of the draws that have a value; NaN if none has."""
     finite = draws[np.isfinite(draws)]
-    if not finite.size:
-        return math.nan, math.nan
-    low, high = np.percentile(finite, PERCENTILES)
+    low, high = np.percentile(finite, PERCENTILES) if finite.size else (math.nan, math.nan)
     return float(low), float(high)
 
 
@@ -122,23 +121,6 @@ def resampled_means(
     if not totals.counts.any():
         return np.full(DRAWS, np.nan)
     return divided(resampled_sums(totals.sums, seed), resampled_sums(totals.counts, seed))
-
-
-def paired_difference(a: ArrayLike, b: ArrayLike, n_items: int) -> Array:
-    """Return a - b as (seeds, items), seeds paired in order; a single row serves every seed.
-
-    Raises:
-        DataError: the numbers of items or of seeds do not match.
-    """
-    left, right = matrix(a, n_items), matrix(b, n_items)
-    if len(left) != len(right) and 1 not in (len(left), len(right)):
-        raise DataError(
-            "two variants to be compared",
-            expected="equally many seeds, or one seed on one side",
-            found=f"{len(left)} and {len(right)} seeds",
-            remedy="compare the seeds that both have",
-        )
-    return left - right
 
 
 def compare(a: ArrayLike, b: ArrayLike, contexts: Sequence[str], *, seed: int = 0) -> Comparison:

@@ -86,6 +86,8 @@ def _shared_ratio(
     low, high = interval(below)
     if low <= 0 <= high:
         return MISSING, DENOMINATOR_ZERO
-    above = resampled_means(top, top_contexts, seed=seed, universe=universe)
     value = float(np.nanmean(top) / np.nanmean(bottom))
+    if np.isnan(estimate(top, top_contexts, seed=seed).low):
+        return Estimate(value, np.nan, np.nan, n), ""
+    above = resampled_means(top, top_contexts, seed=seed, universe=universe)
     return Estimate(value, *interval(divided(above, below)), n), ""

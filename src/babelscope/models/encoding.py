@@ -231,9 +231,7 @@ def _tokenise(
     tokenizer: PreTrainedTokenizerBase, text: str
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return a text's ids and the character at which each token starts."""
-    encoded = tokenizer(
-        text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
-    )
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     return tuple(encoded["input_ids"]), tuple(start for start, _ in encoded["offset_mapping"])
 
 

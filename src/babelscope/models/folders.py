@@ -69,7 +69,10 @@ def check_model_folder(folder: Path) -> None:
     config = read_json(folder / "config.json")
     if not isinstance(config, dict) or not config.get("model_type"):
         raise ModelError(
-            what, expected="config.json with a model_type", found="none", remedy="not a model folder"
+            what,
+            expected="config.json with a model_type",
+            found="none",
+            remedy="not a model folder",
         )
     for file in weight_files(folder):
         _check_safetensors(file)
@@ -116,7 +119,9 @@ def folder_fingerprint(folder: Path) -> str:
     Digests are remembered within the process by path, size and time of change.
     """
     files = (folder / "config.json", *weight_files(folder))
-    states = tuple((str(f.resolve()), f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files)
+    states = tuple(
+        (str(f.resolve()), f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files
+    )
     return _digest(states)
 
 

@@ -172,7 +172,9 @@ def _place(device: str) -> str:
     if kind not in present or not (number or "0").isdigit():
         raise SettingError("device", expected="auto, cpu, cuda, cuda:N, mps, spread", found=device)
     if int(number or 0) >= present[kind]:
-        raise SettingError("device", expected=f"one of {present[kind]} {kind} devices", found=device)
+        raise SettingError(
+            "device", expected=f"one of {present[kind]} {kind} devices", found=device
+        )
     return device
 
 
@@ -218,7 +220,7 @@ def _tokenizer(folder: Path, name: str, trust_remote_code: bool) -> Tokenizer:
             tokenizer = AutoTokenizer.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=trust_remote_code
             )
-    except Exception as error:  # noqa: BLE001  # the tokenizers library raises bare Exceptions
+    except Exception as error:  # the tokenizers library raises bare Exceptions
         raise ModelError(
             f"tokenizer {name}", expected="a tokenizer", found=_first_line(error)
         ) from error

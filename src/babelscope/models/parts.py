@@ -113,7 +113,7 @@ def unembed_hidden(parts: ModelParts, hidden: Tensor) -> Tensor:
 
 
 def finish_logits(parts: ModelParts, raw: Tensor) -> Tensor:
-    """Apply scale and soft cap to what the unembedding gave; elementwise, so chunks may be given."""
+    """Apply scale and soft cap to what the unembedding gave; elementwise, so chunks may come."""
     if parts.logit_scale != 1.0:
         raw = raw * parts.logit_scale
     if parts.soft_cap is not None:
@@ -192,7 +192,9 @@ def _final_norm(
 ) -> nn.Module:
     """Return the leaf module that runs last between the last block and the unembedding."""
     calls: list[nn.Module] = []
-    leaves = [m for m in model.modules() if m is not unembed and not any(True for _ in m.children())]
+    leaves = [
+        m for m in model.modules() if m is not unembed and not any(True for _ in m.children())
+    ]
     watched = [*leaves, blocks[-1], unembed]
     hooks = [m.register_forward_hook(lambda module, *_: calls.append(module)) for m in watched]
     try:

@@ -91,7 +91,7 @@ def _family(spec: Mapping[str, object]) -> str:
 
 
 def _byte_of_character() -> dict[str, int]:
-    """GPT-2's table: printable bytes stand for themselves, the others for characters from 256 on."""
+    """GPT-2's table: printable bytes stand for themselves, the others are numbered from 256."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [b for b in range(256) if b not in printable]
     table = {chr(b): b for b in printable}

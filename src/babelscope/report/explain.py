@@ -29,7 +29,7 @@ from babelscope.report.tables import (
     values,
     variants,
 )
-from babelscope.report.words import Answer, cell_name
+from babelscope.report.words import NAMED, Answer, cell_name, more_questions
 
 NEAR_ZERO = 0.05
 """Below this (5 points of 100) a score is called near zero."""
@@ -230,7 +230,7 @@ def _score_notes(tables: Tables) -> list[Markup]:
         text = Markup("<strong>Cells without data:</strong> {} of {}, drawn hatched: {}.")
         more = [] if len(gaps) <= 6 else [Markup("{} more").format(len(gaps) - 6)]
         found.append(text.format(len(gaps), len(wanted), listed(gaps[:6] + more)))
-    for count_name, text in (
+    for count_name, fate in (
         ("truncated", "had its context cut to fit the model"),
         ("gold_lost", "lost its answer with the part that was cut"),
     ):
@@ -240,5 +240,5 @@ def _score_notes(tables: Tables) -> list[Markup]:
             share = f"{count / total:.1%}" if total else "an unknown share"
             sentence = Markup("<strong>{}</strong> of {} ({}) {}.")
             asked = count_text(total, "prompt")
-            found.append(sentence.format(f"{count:,}", asked, share, text))
+            found.append(sentence.format(f"{count:,}", asked, share, fate))
     return found

@@ -1,0 +1,246 @@
+"""The transfer matrix: one heat map per view, drawn as a table so that it can be read aloud."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from babelscope.records import MISSING
+from babelscope.report.names import (
+    NO_DATA,
+    estimate_text,
+    interval,
+    is_number,
+    language_name,
+    measure_name,
+    p_text,
+    points,
+    same_language,
+    signed,
+    source_language,
+    variant_name,
+)
+from babelscope.report.tables import (
+    BASE,
+    CellKey,
+    Tables,
+    Variant,
+    differences,
+    estimate,
+    is_sure,
+    values,
+    variants,
+)
+
+Rgb = tuple[int, int, int]
+# light theme, dark theme: the page's paper in the middle, blue up, orange down
+PAPER: tuple[Rgb, Rgb] = ((252, 252, 250), (34, 37, 41))
+BLUE: tuple[Rgb, Rgb] = ((12, 79, 138), (126, 190, 238))
+ORANGE: tuple[Rgb, Rgb] = ((166, 66, 10), (240, 162, 96))
+INKS: tuple[Rgb, Rgb] = ((20, 20, 19), (255, 255, 255))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell as drawn: its text, a longer text for the pointer, colours, and its marks."""
+
+    text: str
+    title: str
+    style: str
+    missing: bool = False
+    own: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    """One reading of the matrix; `rows` pairs a variant's name with a cell per target."""
+
+    key: str
+    label: str
+    legend: str
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+
+
+def luminance(colour: Rgb) -> float:
+    """Return the relative luminance of an sRGB colour, 0-1 (WCAG 2.2)."""
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+        for c in (part / 255 for part in colour)
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: Rgb, other: Rgb) -> float:
+    """Return the contrast ratio of two sRGB colours, 1-21 (WCAG 2.2)."""
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def shade(amount: float) -> tuple[tuple[Rgb, Rgb], ...]:
+    """Return (background, ink) for the light and the dark theme.
+
+    `amount` is -1 (orange) to 1 (blue), clipped; the ink is the better of black and white.
+    """
+    share = min(abs(amount), 1.0)
+    pairs = []
+    for theme in (0, 1):
+        end = (BLUE if amount >= 0 else ORANGE)[theme]
+        r, g, b = (round(p + (e - p) * share) for p, e in zip(PAPER[theme], end, strict=True))
+        back = (r, g, b)
+        pairs.append((back, max(INKS, key=lambda ink: contrast(ink, back))))
+    return tuple(pairs)
+
+
+def style(amount: float) -> str:
+    """Return the CSS variables of a cell's shade."""
+    (light, ink), (dark, dark_ink) = shade(amount)
+    names = ("--l", "--li", "--d", "--di")
+    colours = (light, ink, dark, dark_ink)
+    return ";".join(
+        f"{n}:#{c[0]:02x}{c[1]:02x}{c[2]:02x}" for n, c in zip(names, colours, strict=True)
+    )
+
+
+def views(tables: Tables) -> tuple[View, ...]:
+    """Return the views that the study has data for: score, gain, significance, efficiency."""
+    measure = tables.plan["main_measure"]
+    name = measure_name(measure)
+    score, gain, sure = (
+        {key: text for key, text in cells.items() if text is not None}
+        for cells in (_scores(tables), _gains(tables), _sure(tables))
+    )
+    found = (
+        ("score", "Score", f"{name}, points of 100; deeper blue is higher.", score, True),
+        (
+            "gain",
+            "Gain",
+            f"{name} minus the base model, points; blue gained, orange lost.",
+            gain,
+            False,
+        ),
+        (
+            "sure",
+            "Corrected significance",
+            "▲ helped, ▼ harmed, with Holm’s p below 0.05; · undecided.",
+            sure,
+            False,
+        ),
+        (
+            "efficiency",
+            "Transfer efficiency",
+            "Score here as a percentage of the same model’s score in its source language.",
+            _efficiencies(tables),
+            False,
+        ),
+    )
+    return tuple(
+        View(key, label, legend, _rows(tables, cells, with_base=base))
+        for key, label, legend, cells, base in found
+        if any(not cell.missing for cell in cells.values())
+    )
+
+
+def _rows(
+    tables: Tables, cells: dict[CellKey, Cell], *, with_base: bool
+) -> tuple[tuple[str, tuple[Cell, ...]], ...]:
+    shown = [v for v in variants(tables) if with_base or not v.is_base]
+    return tuple(
+        (
+            variant_name(tables, variant),
+            tuple(_placed(tables, cells, variant, t) for t in tables.plan["targets"]),
+        )
+        for variant in shown
+    )
+
+
+def _placed(tables: Tables, cells: dict[CellKey, Cell], variant: Variant, target: str) -> Cell:
+    own = same_language(source_language(tables, variant.source), target)
+    where = f"{language_name(target)}, {variant_name(tables, variant)}"
+    cell = cells.get((variant.recipe, variant.source, target))
+    if cell is None or cell.missing:
+        why = f": {cell.title}" if cell and cell.title else ""
+        return Cell(NO_DATA, f"{where}: {NO_DATA}{why}", "", missing=True, own=own)
+    return Cell(cell.text, f"{where}: {cell.title}", cell.style, own=own)
+
+
+def _scores(tables: Tables) -> dict[CellKey, Cell]:
+    scores = values(tables, tables.plan["main_measure"])
+    known = {key: value for key, value in scores.items() if is_number(value.value)}
+    top = max((value.value for value in known.values()), default=0.0) or 1.0
+    return {
+        key: Cell(points(v.value), f"{estimate_text(v)}, n = {v.n}", style(v.value / top))
+        for key, v in known.items()
+    }
+
+
+def _gains(tables: Tables) -> dict[CellKey, Cell]:
+    rows = differences(tables, tables.plan["main_measure"])
+    top = max((abs(row["difference"]) for row in rows.values()), default=0.0) or 1.0
+    return {
+        key: Cell(
+            signed(r["difference"]),
+            f"{signed(r['difference'])} ({interval(r['low'], r['high'], sign=True)}), n = {r['n']}",
+            style(r["difference"] / top),
+        )
+        for key, r in rows.items()
+    }
+
+
+def _sure(tables: Tables) -> dict[CellKey, Cell]:
+    cells = {}
+    for key, row in differences(tables, tables.plan["main_measure"]).items():
+        amount, mark = 0.0, "·"
+        if is_sure(row):
+            amount, mark = (0.75, "▲") if row["difference"] > 0 else (-0.75, "▼")
+        p = p_text(row["p_holm"])
+        text = f"{mark} {p.removeprefix('p = ')}" if is_number(row["p_holm"]) else mark
+        verdict = {"▲": "helped", "▼": "harmed", "·": "undecided"}[mark]
+        cells[key] = Cell(text.replace("p < ", "<"), f"{verdict}, corrected {p}", style(amount))
+    return cells
+
+
+def _efficiencies(tables: Tables) -> dict[CellKey, Cell]:
+    frame = tables.transfer.filter(
+        (tables.transfer["kind"] == "transfer_efficiency")
+        & (tables.transfer["measure"] == tables.plan["main_measure"])
+    )
+    cells = {}
+    for row in frame.to_dicts():
+        value = estimate(row)
+        key = (row["recipe"], row["source"], row["target"])
+        if value == MISSING or not is_number(value.value):
+            cells[key] = Cell(NO_DATA, row["reason"] or "", "", missing=True)
+        else:
+            text = f"{value.value * 100:.0f} %"
+            span = interval(value.low, value.high)
+            cells[key] = Cell(text, f"{points(value.value)} % ({span})", style(value.value))
+    return cells
+
+
+def matrix_table(tables: Tables) -> list[tuple[str | Markup, ...]]:
+    """Return the rows behind the matrix: every variant and target with all its certainty."""
+    measure = tables.plan["main_measure"]
+    scores, rows = values(tables, measure), differences(tables, measure)
+    table: list[tuple[str | Markup, ...]] = []
+    for variant in variants(tables):
+        for target in tables.plan["targets"]:
+            key = (variant.recipe, variant.source, target)
+            score, row = scores.get(key, MISSING), rows.get(key)
+            line = (variant_name(tables, variant), language_name(target), estimate_text(score))
+            table.append((*line, f"{score.n:,}", *_certainty(row, base=variant == BASE)))
+    return table
+
+
+def _certainty(row: dict[str, float] | None, *, base: bool) -> tuple[str, ...]:
+    if row is None:
+        return ("—" if base else NO_DATA, *["—"] * 5)
+    needed = row["questions_needed"]
+    return (
+        f"{signed(row['difference'])} ({interval(row['low'], row['high'], sign=True)})",
+        p_text(row["p_holm"]).removeprefix("p = "),
+        str(row["seeds"]),
+        points(row["seed_sd"]) if is_number(row["seed_sd"]) else "one seed",
+        f"{row['same_sign']:.0%}" if is_number(row["same_sign"]) else "—",
+        f"{needed:,.0f}" if is_number(needed) else "unknown",
+    )
