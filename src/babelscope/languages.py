@@ -146,6 +146,18 @@ def _by_subtag() -> dict[str, Language]:
     return usual | {alias: by_code[code.lower()] for alias, code in ALIASES.items()}
 
 
+def spellings(lang: Language) -> tuple[str, ...]:
+    """Return the codes that files call a language by: `ory_Orya`, `ory-Orya`, `ory`, `or`, `ori`.
+
+    The first is the code itself; a language in a script that is not its usual one has no short
+    spelling (`kas_Deva` is not `ks`).
+    """
+    short = [subtag for subtag, usual in _by_subtag().items() if usual == lang]
+    plain = [lang.code, lang.code.replace("_", "-"), lang.tag, lang.tag.replace("-", "_")]
+    tagged = [f"{subtag}{mark}{lang.script}" for subtag in short for mark in "-_"]
+    return tuple(dict.fromkeys([*plain, *short, *tagged]))
+
+
 def _unknown(code: str) -> LanguageError:
     spellings = {lang.name.lower(): lang for lang in known_languages()}
     spellings |= _by_subtag() | _by_code()

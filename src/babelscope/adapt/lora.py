@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,7 +89,10 @@ def fresh_lora(loaded: LoadedModel, recipe: Recipe, seed: int) -> Iterator[PeftM
     modes = [(module, module.training) for module in model.modules()]
     attributes, caching = set(vars(model)), model.config.use_cache
     torch.manual_seed(seed)
-    tuned = get_peft_model(model, config)
+    with warnings.catch_warnings():
+        # peft still asks transformers by the old name
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is", FutureWarning)
+        tuned = get_peft_model(model, config)
     # a name here makes peft look for the base's files, on the Hub too, at every save
     tuned.peft_config["default"].base_model_name_or_path = None
     try:

@@ -226,7 +226,7 @@ def _word(value: object) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return "|".join(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def rendering_of(recipe: Recipe, templates: Mapping[str, Template], use: Use) -> Rendering:

@@ -1,66 +1,36 @@
-"""Tuning: LoRA on a loaded base with transformers' Trainer, resumable and the same every time.
-
-Checkpoints are read with safetensors and torch's weights-only unpickler, and only from the
-tune's own working folder.
-"""
+"""Tuning: LoRA on a loaded base with transformers' Trainer, resumable and the same every time."""
 
 from __future__ import annotations
 
-import math
 import random
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Literal
 
 import numpy as np
 import torch
-from peft import PeftModel
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_callback import TrainerControl, TrainerState
 
-from babelscope.adapt.batches import (
-    TrainingSet,
-    collate,
-    encode_examples,
-    plan_batches,
-    token_loss,
-)
-from babelscope.adapt.lora import fresh_lora, write_adapter
+from babelscope.adapt.batches import TrainingSet, encode_examples
+from babelscope.adapt.lora import fresh_lora
 from babelscope.adapt.recipes import Recipe, rendering_of
 from babelscope.adapt.saving import (
     Saving,
     checkpoint_interval,
     finished_cards,
-    last_checkpoint,
     open_work_folder,
     store_errors,
-    variant_name,
     variant_steps,
 )
+from babelscope.adapt.training import Job, Progress, train
 from babelscope.data.prompts import TEMPLATES, Template
-from babelscope.errors import ModelError, SettingError
+from babelscope.errors import SettingError
 from babelscope.identity import digest
-from babelscope.models.adapters import AdapterCard, write_adapter_card
+from babelscope.models.adapters import AdapterCard
 from babelscope.models.encoding import NO_LOSS, EncodedTraining, Rendering, rendering_fingerprint
-from babelscope.models.loading import LoadedModel, pad_id
+from babelscope.models.loading import LoadedModel
 from babelscope.records import QuestionSet
-
-Progress = Callable[[int, int], None]
-"""Called with the step that is done and the number of steps."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    loaded: LoadedModel
-    recipe: Recipe
-    data: TrainingSet
-    card: AdapterCard
-    steps_kept: range
-    work: Path
-    progress: Progress | None
 
 
 def tune(
@@ -95,9 +65,10 @@ def tune(
             return done
         work = open_work_folder(saving, card)
         kept = variant_steps(saving, recipe.max_steps)
-        job = _Job(loaded, recipe, data, card, kept, work, progress)
+        interval = checkpoint_interval(saving, recipe.max_steps)
+        job = Job(loaded, recipe, data, card, kept, interval, work, progress)
         with _own_randomness(loaded), fresh_lora(loaded, recipe, seed) as tuned:
-            cards = _train(job, tuned, seed, checkpoint_interval(saving, recipe.max_steps))
+            cards = train(job, tuned)
         (work / "result").rename(saving.out)
         shutil.rmtree(work)
     return cards
@@ -113,7 +84,7 @@ def precision_used(wanted: str, device: torch.device) -> Literal["bf16", "fp32"]
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     # absent from older torch
-    able = getattr(torch.cpu, "get_capabilities", dict)()
+    able: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return "bf16" if able.get("avx512_bf16") or able.get("amx_bf16") else "fp32"
 
 
@@ -163,109 +134,6 @@ def _decoded(loaded: LoadedModel, example: EncodedTraining) -> tuple[tuple[str, 
     """Return each token's text and whether it is in the loss, for people to read."""
     pairs = zip(example.ids, example.labels, strict=True)
     return tuple((loaded.tokenizer.decode([i]), label != NO_LOSS) for i, label in pairs)
-
-
-def _train(job: _Job, tuned: PeftModel, seed: int, interval: int) -> tuple[AdapterCard, ...]:
-    lengths = [len(example.ids) for example in job.data.examples]
-    batches = [
-        [job.data.examples[i] for i in batch] for batch in plan_batches(lengths, job.recipe, seed)
-    ]
-    pad = pad_id(job.loaded.tokenizer, job.loaded.parts.vocabulary_rows)
-    checkpoints = job.work / "checkpoints"
-    trainer = Trainer(
-        model=tuned,
-        args=_arguments(job, checkpoints, seed, interval),
-        train_dataset=batches,
-        # the Trainer sees one ready batch as one item: the order is ours, fixed before the start
-        data_collator=lambda items: collate(items[0], pad),
-        compute_loss_func=token_loss,
-        callbacks=[_Watch(job, tuned)],
-    )
-    trainer.remove_callback(PrinterCallback)
-    resumed = last_checkpoint(checkpoints)
-    try:
-        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    except torch.OutOfMemoryError as error:
-        raise ModelError(
-            f"tuning of {job.loaded.name}",
-            expected="enough memory for a batch",
-            found=str(error).splitlines()[0],
-            remedy="halve batch_size and double accumulation, or lower max_tokens",
-        ) from error
-    cards = [_card_at(job, trainer.state, step) for step in job.steps_kept]
-    final = _card_at(job, trainer.state, job.recipe.max_steps)
-    _write_variant(job, tuned, final, job.work / "result")
-    return (*cards, final)
-
-
-def _arguments(job: _Job, folder: Path, seed: int, interval: int) -> TrainingArguments:
-    recipe = job.recipe
-    warm = recipe.schedule == "constant" and recipe.warmup > 0
-    return TrainingArguments(
-        output_dir=str(folder),
-        per_device_train_batch_size=1,
-        train_sampling_strategy="sequential",
-        gradient_accumulation_steps=recipe.accumulation,
-        max_steps=recipe.max_steps,
-        optim="adamw_torch",
-        learning_rate=recipe.learning_rate,
-        lr_scheduler_type="constant_with_warmup" if warm else recipe.schedule,
-        warmup_steps=recipe.warmup,
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.clip,
-        bf16=job.card.precision_used == "bf16",
-        use_cpu=job.loaded.device.type == "cpu",
-        seed=seed,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="steps",
-        save_steps=interval,
-        save_total_limit=1,
-        report_to=[],
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        label_names=["labels"],
-    )
-
-
-class _Watch(TrainerCallback):
-    """After each step, before its checkpoint: refuse a bad loss, keep variants, tell progress."""
-
-    def __init__(self, job: _Job, tuned: PeftModel) -> None:
-        self.job = job
-        self.tuned = tuned
-
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        logs = state.log_history[-1]
-        if "loss" not in logs:
-            return
-        step, recipe = state.global_step, self.job.recipe
-        if not math.isfinite(logs["loss"]) or not math.isfinite(logs.get("grad_norm", 0.0)):
-            raise ModelError(
-                f"tuning of {self.job.loaded.name}, step {step}",
-                expected="a finite loss and gradient",
-                found=f"loss {logs['loss']}, gradient norm {logs.get('grad_norm')}",
-                remedy="lower learning_rate, or use precision = fp32",
-            )
-        if step in self.job.steps_kept:
-            folder = self.job.work / "result" / variant_name(step)
-            _write_variant(self.job, self.tuned, _card_at(self.job, state, step), folder)
-        if self.job.progress:
-            self.job.progress(step, recipe.max_steps)
-
-
-def _card_at(job: _Job, state: TrainerState, step: int) -> AdapterCard:
-    losses = [log["loss"] for log in state.log_history if "loss" in log]
-    return replace(job.card, step=step, loss_curve=tuple(losses[:step]))
-
-
-def _write_variant(job: _Job, tuned: PeftModel, card: AdapterCard, folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    write_adapter(tuned, job.loaded.name, folder)
-    write_adapter_card(folder, card)
 
 
 @contextmanager

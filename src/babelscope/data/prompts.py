@@ -158,10 +158,12 @@ def pick_demonstrations(
     """
     if k < 0:
         raise SettingError("demonstrations", expected="0 or more", found=str(k))
+    if k == 0:
+        return ()
     chosen: dict[str, Example] = {}
     texts: set[str] = {example.context}
     ranked = sorted(pool.examples, key=lambda e: (rank(seed, e.context_id), rank(seed, e.id)))
-    for candidate in ranked if k else ():
+    for candidate in ranked:
         clash = candidate.id == example.id or candidate.context_id == example.context_id
         used = candidate.context in texts or candidate.context_id in chosen
         if clash or used or not candidate.answers:
@@ -170,14 +172,12 @@ def pick_demonstrations(
         texts.add(candidate.context)
         if len(chosen) == k:
             return tuple(chosen.values())
-    if k:
-        raise SettingError(
-            f"demonstrations from {pool.name}",
-            expected=f"{k} contexts other than that of {example.id}",
-            found=str(len(chosen)),
-            remedy="take fewer demonstrations or a larger set",
-        )
-    return ()
+    raise SettingError(
+        f"demonstrations from {pool.name}",
+        expected=f"{k} contexts other than that of {example.id}",
+        found=str(len(chosen)),
+        remedy="take fewer demonstrations or a larger set",
+    )
 
 
 @lru_cache(maxsize=1 << 17)

@@ -189,7 +189,7 @@ def _forward(loaded: LoadedModel, ids: Tensor, mask: Tensor, cache: DynamicCache
 
 def _choose(logits: Tensor, rows: Sequence[_Row], decoding: Decoding) -> list[int]:
     if decoding.temperature == 0:
-        return [int(token) for token in logits.argmax(dim=-1)]
+        return [int(token) for token in logits.argmax(dim=-1).tolist()]
     chosen = []
     # on the CPU: a device's generator gives other draws than another's
     for row, scores in zip(rows, logits.cpu(), strict=True):

@@ -103,7 +103,9 @@ def language_of_answer(
         LanguageError: a language is unknown.
     """
     own = language(target)
-    counts = letters_by_script(uncopied(answer, context)) or letters_by_script(answer)
+    text = uncopied(answer, context)
+    own_letters = letters_by_script(text)
+    counts = own_letters or letters_by_script(answer)
     if not counts:
         return None
     script = min(counts, key=lambda name: (-counts[name], name))
@@ -111,8 +113,7 @@ def language_of_answer(
     sharing = _sharing(tuple(sorted({*codes, own.code})), script)
     if len(sharing) == 1:
         return sharing[0].code
-    text = uncopied(answer, context)
-    if sum(letters_by_script(text).values()) < MIN_LETTERS:
+    if own_letters.total() < MIN_LETTERS:
         return None
     return _identify(text, own, sharing)
 

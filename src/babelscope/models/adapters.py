@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from peft import PeftModel, get_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
+from transformers import PreTrainedModel
 
 from babelscope.data.prompts import Template
 from babelscope.errors import AdapterError, ModelError, StoreError
@@ -156,10 +159,7 @@ def attach_adapters(loaded: LoadedModel, folders: Mapping[str, Path]) -> LoadedM
     for name, folder in folders.items():
         _check_adapter(loaded, folder)
         try:
-            if isinstance(model, PeftModel):
-                model.load_adapter(str(folder), adapter_name=_inner(name))
-            else:
-                model = PeftModel.from_pretrained(model, str(folder), adapter_name=_inner(name))
+            model = _load_beside(model, folder, _inner(name))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             if isinstance(model, PeftModel):
                 model.unload()
@@ -199,6 +199,16 @@ def use_adapter(loaded: LoadedModel, name: str | None) -> Iterator[None]:
         yield
     finally:
         model.base_model.disable_adapter_layers()
+
+
+def _load_beside(model: PreTrainedModel, folder: Path, inner: str) -> PeftModel:
+    with warnings.catch_warnings():
+        # peft reads an attribute that transformers 5 has renamed
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        if isinstance(model, PeftModel):
+            model.load_adapter(str(folder), adapter_name=inner)
+            return model
+        return PeftModel.from_pretrained(model, str(folder), adapter_name=inner)
 
 
 def _inner(name: str) -> str:
@@ -247,7 +257,7 @@ def _present(folder: Path, file: str) -> Path:
     return folder / file
 
 
-def _json(folder: Path, file: str) -> dict[str, object]:
+def _json(folder: Path, file: str) -> dict[str, Any]:
     try:
         raw = read_json(_present(folder, file))
     except ModelError as error:

@@ -8,9 +8,10 @@ from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
-import httpx
 import huggingface_hub
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+# the Hub's client changes with its versions: this is the base of its faults in each
+from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
 from babelscope.errors import ModelError
@@ -45,9 +46,9 @@ def resolve_folder(
             raise ModelError("model mini", expected=f"the folder {folder}", found="none")
         return folder
     path = Path(name).expanduser()
-    if path.is_dir():
+    if name.strip() and path.is_dir():
         return path
-    if path.exists():
+    if path.is_file():
         raise ModelError(f"model {name}", expected="a folder or a Hub name", found="a file")
     if not _HUB_NAME.fullmatch(name) or name.startswith("."):
         raise ModelError(f"model {name}", expected="a folder or a Hub name", found="no such folder")
@@ -119,10 +120,10 @@ def folder_fingerprint(folder: Path) -> str:
     Digests are remembered within the process by path, size and time of change.
     """
     files = (folder / "config.json", *weight_files(folder))
-    states = tuple(
-        (str(f.resolve()), f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files
+    # not resolved: in the Hub's cache the files are links to blobs of other names
+    return _digest(
+        tuple((str(f.absolute()), f.stat().st_size, f.stat().st_mtime_ns) for f in files)
     )
-    return _digest(states)
 
 
 def read_json(path: Path) -> object:
@@ -140,11 +141,8 @@ def read_json(path: Path) -> object:
 
 
 @lru_cache(maxsize=64)
-def _digest(states: tuple[tuple[str, str, int, int], ...]) -> str:
-    # the names are those inside the folder: in the Hub's cache the files are links to blobs
-    named = {name: Path(path) for path, name, _, _ in states}
-    folder_paths = [named[name] for name in sorted(named)]
-    return digest_files(folder_paths)
+def _digest(states: tuple[tuple[str, int, int], ...]) -> str:
+    return digest_files([Path(path) for path, _, _ in states])
 
 
 def _check_safetensors(path: Path) -> None:
@@ -186,7 +184,7 @@ def _hub_folder(name: str, revision: str | None, weights: bool, code: bool) -> P
                 etag_timeout=HUB_TIMEOUT_SECONDS,
             )
         )
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError, httpx.HTTPError) as error:
+    except (OSError, ValueError, HTTPError) as error:
         partial = ", its cached copy is not whole" if cached else ""
         raise ModelError(
             f"model {name}",
@@ -208,6 +206,6 @@ def _is_whole(folder: Path, weights: bool) -> bool:
 def _reason(error: Exception) -> str:
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         return "offline mode is on"
-    if isinstance(error, (LocalEntryNotFoundError, httpx.HTTPError)):
+    if isinstance(error, LocalEntryNotFoundError):
         return "no network"
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -12,7 +12,7 @@ import torch
 import transformers
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from babelscope.errors import ModelError, SettingError
@@ -34,6 +34,7 @@ DTYPES = {
     "float16": torch.float16,
     "fp16": torch.float16,
 }
+MESSAGE_CHARACTERS = 240
 SPREAD = "spread"
 """The device that means: over all devices that accelerate finds."""
 
@@ -89,6 +90,7 @@ def load_model(
     kind = _dtype(dtype, "cpu" if name == MINI else place)
     folder = resolve_folder(name, revision=revision, code=trust_remote_code)
     check_model_folder(folder)
+    _check_config(folder, name, trust_remote_code)
     tokenizer = _tokenizer(folder, name, trust_remote_code)
     model = _model(folder, name, kind, place, trust_remote_code)
     parts = locate_parts(model)
@@ -178,6 +180,17 @@ def _place(device: str) -> str:
     return device
 
 
+def _check_config(folder: Path, name: str, trust_remote_code: bool) -> None:
+    try:
+        AutoConfig.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=trust_remote_code
+        )
+    except _LOAD_FAULTS as error:
+        raise ModelError(
+            f"model {name}", expected="a known configuration", found=_short(error)
+        ) from error
+
+
 def _model(
     folder: Path, name: str, dtype: torch.dtype, place: str, trust_remote_code: bool
 ) -> PreTrainedModel:
@@ -191,13 +204,14 @@ def _model(
                 local_files_only=True,
                 trust_remote_code=trust_remote_code,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # reported, and raised below with their names
             )
     except _LOAD_FAULTS as error:
         raise ModelError(
-            f"model {name}", expected="a causal language model", found=_first_line(error)
+            f"model {name}", expected="a causal language model", found=_short(error)
         ) from error
     # weights that the file lacks would be random: a warning elsewhere, an error here
-    missing = sorted(report["missing_keys"]) + sorted(str(k) for k in report["mismatched_keys"])
+    missing = sorted(report["missing_keys"]) + sorted(k[0] for k in report["mismatched_keys"])
     if missing:
         raise ModelError(
             f"model {name}",
@@ -222,7 +236,7 @@ def _tokenizer(folder: Path, name: str, trust_remote_code: bool) -> Tokenizer:
             )
     except Exception as error:  # the tokenizers library raises bare Exceptions
         raise ModelError(
-            f"tokenizer {name}", expected="a tokenizer", found=_first_line(error)
+            f"tokenizer {name}", expected="a tokenizer", found=_short(error)
         ) from error
     if not tokenizer.is_fast:
         raise ModelError(
@@ -248,6 +262,5 @@ def _silent() -> Iterator[None]:
             log.enable_progress_bar()
 
 
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:MESSAGE_CHARACTERS]}"

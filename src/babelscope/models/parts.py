@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from babelscope.errors import ModelError
 
@@ -39,7 +40,7 @@ class ModelParts:
     depth: int
 
 
-def locate_parts(model: nn.Module) -> ModelParts:
+def locate_parts(model: PreTrainedModel) -> ModelParts:
     """Find the parts of a causal language model by structure and one tiny forward pass.
 
     Raises:
@@ -71,7 +72,7 @@ def locate_parts(model: nn.Module) -> ModelParts:
     )
 
 
-def verify_parts(model: nn.Module, parts: ModelParts) -> None:
+def verify_parts(model: PreTrainedModel, parts: ModelParts) -> None:
     """Prove the parts: last block -> norm -> unembed must give the model's own logits.
 
     The tolerance is relative to the largest logit: 1e-4 in float32, 2e-2 in half precisions,
@@ -173,7 +174,7 @@ def _logit_scale(config: object) -> float:
     return scale / float(getattr(config, "logits_scaling", None) or 1.0)
 
 
-def _blocks(model: nn.Module, depth: int, name: str) -> nn.ModuleList:
+def _blocks(model: PreTrainedModel, depth: int, name: str) -> nn.ModuleList:
     lists = [
         (path, module)
         for path, module in model.named_modules()
@@ -188,7 +189,7 @@ def _blocks(model: nn.Module, depth: int, name: str) -> nn.ModuleList:
 
 
 def _final_norm(
-    model: nn.Module, blocks: nn.ModuleList, unembed: nn.Module, name: str
+    model: PreTrainedModel, blocks: nn.ModuleList, unembed: nn.Module, name: str
 ) -> nn.Module:
     """Return the leaf module that runs last between the last block and the unembedding."""
     calls: list[nn.Module] = []
@@ -198,7 +199,7 @@ def _final_norm(
     watched = [*leaves, blocks[-1], unembed]
     hooks = [m.register_forward_hook(lambda module, *_: calls.append(module)) for m in watched]
     try:
-        _probe(model, unembed.weight.shape[0])
+        _probe(model, int(model.get_output_embeddings().weight.shape[0]))
     finally:
         for hook in hooks:
             hook.remove()
@@ -214,7 +215,7 @@ def _final_norm(
     return weighted[-1]
 
 
-def _probe(model: nn.Module, rows: int) -> Tensor:
+def _probe(model: PreTrainedModel, rows: int) -> Tensor:
     """Return the logits (2, 5, rows) of two fixed rows of ids."""
     ids = torch.arange(PROBE_ROWS * PROBE_LENGTH).view(PROBE_ROWS, PROBE_LENGTH) % rows
     device = model.get_input_embeddings().weight.device

@@ -9,7 +9,6 @@ from typing import Any
 from babelscope.records import MISSING, Estimate
 from babelscope.report.names import (
     NO_DATA,
-    estimate_text,
     interval,
     is_number,
     language_name,
@@ -24,7 +23,6 @@ from babelscope.report.tables import (
     differences,
     estimate,
     is_sure,
-    pooled,
     values,
     variants,
 )
@@ -56,7 +54,8 @@ class Panel:
     figure: dict[str, Any]
 
 
-def _axes(labels: Sequence[str], x: dict[str, Any]) -> dict[str, Any]:
+def axes(labels: Sequence[str], x: dict[str, Any]) -> dict[str, Any]:
+    """Return the layout of a panel with a named row per label, the first on top."""
     # positions instead of categories: two rows may carry the same name
     shown = [label if len(label) <= 22 else label[:21] + "…" for label in labels]
     return {
@@ -75,11 +74,12 @@ def _axes(labels: Sequence[str], x: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _height(rows: int) -> int:
+def height(rows: int) -> int:
+    """Return a panel's height in pixels."""
     return FRAME_PX + ROW_PX * max(rows, 2)
 
 
-def _gaps(rows: Sequence[int], x: float) -> dict[str, Any]:
+def gaps(rows: Sequence[int], x: float) -> dict[str, Any]:
     """Return a trace that writes "no data" where a row has none."""
     return {
         "type": "scatter",
@@ -93,9 +93,11 @@ def _gaps(rows: Sequence[int], x: float) -> dict[str, Any]:
     }
 
 
-def _dots(
-    rows: Sequence[int], found: Sequence[Estimate], hover: Sequence[str], mark: dict[str, Any]
+def dots(
+    rows: Sequence[float], found: Sequence[Estimate], hover: Sequence[str], mark: dict[str, Any]
 ) -> dict[str, Any]:
+    """Return a trace of marks with intervals (0-1 values drawn x 100) and hover texts."""
+
     def side(high: bool) -> list[float]:
         lengths = (e.high - e.value if high else e.value - e.low for e in found)
         return [round(max(x, 0.0) * 100, 3) if is_number(x) else 0.0 for x in lengths]
@@ -143,7 +145,7 @@ def gains(tables: Tables) -> tuple[Panel, ...]:
     panels = []
     for number, variant in enumerate(variants(tables)[1:]):
         own = [rows.get((variant.recipe, variant.source, t)) for t in targets]
-        traces = [_gaps([i for i, row in enumerate(own) if row is None], 0.0)]
+        traces = [gaps([i for i, row in enumerate(own) if row is None], 0.0)]
         for kind, mark in KINDS.items():
             chosen = [(i, r) for i, r in enumerate(own) if r and _kind(r) == kind]
             hover = [
@@ -152,12 +154,12 @@ def gains(tables: Tables) -> tuple[Panel, ...]:
                 for i, r in chosen
             ]
             found = [estimate(r, "difference") for _, r in chosen]
-            traces.append(_dots([i for i, _ in chosen], found, hover, mark))
+            traces.append(dots([i for i, _ in chosen], found, hover, mark))
         x = {"range": [-reach, reach], "zeroline": True, "title": "points gained over the base"}
         name = variant_name(tables, variant)
         summary = f"Gain over the base model in {len(targets)} targets after tuning on {name}"
-        figure = {"data": traces, "layout": _axes(labels, x)}
-        panels.append(Panel(f"gain-{number}", name, summary, _height(len(targets)), figure))
+        figure = {"data": traces, "layout": axes(labels, x)}
+        panels.append(Panel(f"gain-{number}", name, summary, height(len(targets)), figure))
     return tuple(panels)
 
 
@@ -179,8 +181,8 @@ def stacked(
     panels = []
     for number, target in enumerate(tables.plan["targets"]):
         keys = [(v.recipe, v.source, target) for v in shown]
-        gaps = [i for i, key in enumerate(keys) if not _any(shares, key)]
-        traces = [_gaps(gaps, 0.0)]
+        empty = [i for i, key in enumerate(keys) if not _any(shares, key)]
+        traces = [gaps(empty, 0.0)]
         for part, label in parts:
             found = [shares[part].get(key, MISSING) for key in keys]
             x = [round(e.value * 100, 2) if is_number(e.value) else None for e in found]
@@ -191,80 +193,14 @@ def stacked(
             bar = {"type": "bar", "orientation": "h", "x": x, "y": list(range(len(keys)))}
             look = {"color": f"@{prefix}-{part}", "line": {"color": "@paper", "width": 1}}
             traces.append(bar | {"marker": look, "hovertext": hover, "hoverinfo": "text"})
-        layout = _axes(labels, {"range": [0, 100.5], "ticksuffix": " %"})
+        layout = axes(labels, {"range": [0, 100.5], "ticksuffix": " %"})
         layout |= {"barmode": "stack", "bargap": 0.3}
         name = language_name(target)
         figure = {"data": traces, "layout": layout}
         summary = f"{what} in {name}, for the base model and each tuned model"
-        panels.append(Panel(f"{prefix}-{number}", name, summary, _height(len(keys)), figure))
+        panels.append(Panel(f"{prefix}-{number}", name, summary, height(len(keys)), figure))
     return tuple(panels)
 
 
 def _any(shares: Mapping[str, Mapping[CellKey, Estimate]], key: CellKey) -> bool:
     return any(is_number(found.get(key, MISSING).value) for found in shares.values())
-
-
-def against_base(
-    tables: Tables, found: Mapping[CellKey, Estimate], names: Mapping[str, str], x: str
-) -> tuple[Panel, ...]:
-    """Return a panel per variant: its estimates (filled) beside the base model's (hollow).
-
-    `names` gives the rows: the third part of a cell's key, and the label drawn for it.
-    """
-    if not any(is_number(e.value) for e in found.values()):
-        return ()
-    ends = [e.high if is_number(e.high) else e.value for e in found.values()]
-    top = max(v for v in ends if is_number(v)) * 106 or 1.0
-    shown = [v for v in variants(tables) if any(key[:2] == (v.recipe, v.source) for key in found)]
-    tuned = [v for v in shown if not v.is_base] or shown
-    tag = x.split(",")[0].replace(" ", "-")
-    panels = []
-    for number, variant in enumerate(tuned):
-        traces, empty = [], set(range(len(names)))
-        for who, shift, mark in (("base", -0.16, KINDS["open"]), ("", 0.16, _filled())):
-            pair = ("base", "") if who else (variant.recipe, variant.source)
-            cells = [(i, found.get((*pair, row), MISSING)) for i, row in enumerate(names)]
-            cells = [(i, e) for i, e in cells if is_number(e.value)]
-            label = "base model" if who else variant_name(tables, variant)
-            hover = [f"{list(names.values())[i]}, {label}: {estimate_text(e)}" for i, e in cells]
-            rows = [i + shift for i, _ in cells]
-            traces.append(_dots(rows, [e for _, e in cells], hover, mark))  # type: ignore[arg-type]
-            empty -= {i for i, _ in cells}
-        traces.append(_gaps(sorted(empty), 0.0))
-        axis = {"range": [0, top], "title": x}
-        figure = {"data": traces, "layout": _axes(list(names.values()), axis)}
-        name = variant_name(tables, variant)
-        summary = f"{x}: {name} beside the base model, {len(names)} rows"
-        panels.append(Panel(f"{tag}-{number}", name, summary, _height(len(names)), figure))
-    return tuple(panels)
-
-
-def _filled() -> dict[str, Any]:
-    return {"symbol": "circle", "color": "@blue", "line": {"color": "@blue", "width": 1.5}}
-
-
-def length_ratios(tables: Tables) -> tuple[Panel, ...]:
-    """Return a panel per variant: answer length over gold length, in per cent of the gold."""
-    names = {t: language_name(t) for t in tables.plan["targets"]}
-    label = "length, % of the gold’s"
-    return against_base(tables, values(tables, "length_ratio"), names, label)
-
-
-def interference(tables: Tables) -> tuple[Panel, ...]:
-    """Return a panel per variant: share of contest answers that equal another language's gold."""
-    found, names = interference_rows(tables)
-    return against_base(tables, found, names, "interference, % of contest answers")
-
-
-def interference_rows(tables: Tables) -> tuple[dict[CellKey, Estimate], dict[str, str]]:
-    """Return (recipe, source, "target from:code") -> share, and the label of each such pair."""
-    rows = pooled(tables, subset=None)
-    rows = rows.filter(rows["measure"] == "interference").sort("target", "subset")
-    found: dict[CellKey, Estimate] = {}
-    names: dict[str, str] = {}
-    for row in rows.to_dicts():
-        pair = f"{row['target']} {row['subset']}"
-        other = row["subset"].removeprefix("from:")
-        names[pair] = f"{language_name(row['target'])} ← {language_name(other)}"
-        found[row["recipe"], row["source"], pair] = estimate(row)
-    return found, names

@@ -1,0 +1,223 @@
+"""Question sets: read from any source, checked, counted, and cut to size."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from babelscope.data.formats import RawQuestion, raw_questions
+from babelscope.data.prompts import rank
+from babelscope.data.sources import AtlasSplit, HubSet, locate, read_json_items
+from babelscope.errors import DataError, LanguageError, SettingError
+from babelscope.identity import digest
+from babelscope.languages import Language
+from babelscope.languages import language as find_language
+from babelscope.records import Example, QuestionSet
+
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+MIN_DISTINCT_IDS = 0.5
+
+
+def read_qa(
+    data: str, language: str, *, split: str = "test", keep_unanswerable: bool = False
+) -> QuestionSet:
+    """Read the questions that DATA (see `sources.locate`) holds in a language, and check them.
+
+    Left out and counted in `dropped`: `no id`, `repeated id`, `empty context`, `empty question`,
+    `unanswerable` (no gold, or only blank ones; kept with `keep_unanswerable`) and `broken text`
+    (half of a surrogate pair, which no file can hold). Kept and counted in `noted`, once a
+    record: `span drifted` (a gold is not where its answer_start says, but elsewhere in the
+    context), `gold not verbatim` (no gold stands in the context), `language field differs` (the
+    caller's language holds), `repeated gold` and `empty gold` (one copy, or none, is kept), `id
+    made unique` (see `_with_usable_ids`).
+
+    `context_id` is the id of the file's first record with that context, so it is the same in
+    parallel languages.
+
+    Raises:
+        DataError: the data cannot be found or read, has another structure, or nothing is left.
+        LanguageError: the language is unknown.
+    """
+    lang = find_language(language)
+    place = locate(data, language, split)
+    if isinstance(place, AtlasSplit):
+        from babelscope.data import atlas  # only here: it loads Babel
+
+        return atlas.questions(lang.code, place.split)
+    items, name = _items(place, language)
+    try:
+        raw = [question for where, item in items for question in raw_questions(where, item)]
+    except RecursionError as error:
+        raise DataError(data, expected="questions", found="lists in lists without end") from error
+    questions = _check(raw, name, lang, keep_unanswerable=keep_unanswerable)
+    if not questions.examples:
+        counts = ", ".join(f"{reason} {n}" for reason, n in questions.dropped.items())
+        raise DataError(data, expected="questions", found=f"none of {len(raw)} usable: {counts}")
+    return questions
+
+
+def _items(place: Path | HubSet, language: str) -> tuple[Iterator[tuple[str, Any]], str]:
+    if isinstance(place, Path):
+        return read_json_items(place), place.stem
+    from babelscope.data.hub import read_hub_items  # only here: it is an extra
+
+    return read_hub_items(place, language), place.name
+
+
+def _check(
+    raw: Sequence[RawQuestion], name: str, lang: Language, *, keep_unanswerable: bool
+) -> QuestionSet:
+    dropped: Counter[str] = Counter()
+    noted: Counter[str] = Counter()
+    context_ids: dict[str, str] = {}
+    examples: dict[str, Example] = {}
+    for question in _with_usable_ids(raw, noted):
+        if question.id:
+            context_ids.setdefault(question.context, question.context_id or question.id)
+        texts = tuple(dict.fromkeys(text for text, _ in question.golds if text.strip()))
+        reason = _reason_to_drop(question, texts, keep_unanswerable=keep_unanswerable)
+        if not reason and question.id in examples:
+            reason = "repeated id"
+        if reason:
+            dropped[reason] += 1
+            continue
+        noted.update(_faults(question, texts, lang))
+        examples[question.id] = Example(
+            question.id,
+            lang.code,
+            question.context,
+            question.question,
+            texts,
+            context_ids[question.context],
+            question.kind,
+        )
+    return QuestionSet(name, lang.code, tuple(examples.values()), _sorted(dropped), _sorted(noted))
+
+
+def _with_usable_ids(raw: Sequence[RawQuestion], noted: Counter[str]) -> Sequence[RawQuestion]:
+    """Return the questions with ids that can tell them apart.
+
+    TyDi QA's gold passages have 89 ids on 3,696 questions: to drop repeated ids would drop the
+    set. Where fewer than half of the ids are distinct, each gets a digest of context and question
+    appended. Such a set has no parallel whose ids could be missed.
+    """
+    with_id = [question for question in raw if question.id]
+    if len({question.id for question in with_id}) >= MIN_DISTINCT_IDS * len(with_id):
+        return raw
+    noted["id made unique"] += len(with_id)
+    return [
+        replace(q, id=f"{q.id}-{digest([q.context, q.question])[:12]}") if q.id else q for q in raw
+    ]
+
+
+def _reason_to_drop(
+    question: RawQuestion, texts: tuple[str, ...], *, keep_unanswerable: bool
+) -> str:
+    if not question.id:
+        return "no id"
+    strings = (question.id, question.context, question.question, question.context_id, *texts)
+    if any(LONE_SURROGATE.search(text) for text in strings):
+        return "broken text"
+    if not question.context.strip():
+        return "empty context"
+    if not question.question.strip():
+        return "empty question"
+    return "" if texts or keep_unanswerable else "unanswerable"
+
+
+def _faults(question: RawQuestion, texts: tuple[str, ...], lang: Language) -> Iterator[str]:
+    filled = [(text, start) for text, start in question.golds if text.strip()]
+    if texts and not any(text in question.context for text in texts):
+        yield "gold not verbatim"
+    if any(_drifted(question.context, text, start) for text, start in filled):
+        yield "span drifted"
+    if texts and len(filled) < len(question.golds):
+        yield "empty gold"
+    if len(texts) < len(filled):
+        yield "repeated gold"
+    if question.language and not _means(question.language, lang):
+        yield "language field differs"
+
+
+def _drifted(context: str, text: str, start: int) -> bool:
+    return start >= 0 and not context.startswith(text, start) and text in context
+
+
+def _means(field: str, lang: Language) -> bool:
+    if field.lower() == lang.name.lower():  # TyDi QA writes "finnish"
+        return True
+    try:
+        named = find_language(field)
+    except LanguageError:
+        return False
+    # "zh" does not say which script: it does not contradict zho_Hant
+    return named == lang or (named.iso3 == lang.iso3 and len(field) <= len(lang.iso3))
+
+
+def _sorted(counts: Counter[str]) -> Mapping[str, int]:
+    return dict(sorted(counts.items()))
+
+
+def check_disjoint(train: QuestionSet, test: QuestionSet) -> None:
+    """Make sure that a training and a test set share neither an id nor a context.
+
+    Raises:
+        DataError: they do; the message says how many, and gives one of them.
+    """
+    ids = {example.id for example in train.examples}
+    contexts = {example.context for example in train.examples}
+    shared_ids = [e.id for e in test.examples if e.id in ids]
+    shared_contexts = {e.context: e.id for e in test.examples if e.context in contexts}
+    if not shared_ids and not shared_contexts:
+        return
+    example = shared_ids[0] if shared_ids else next(iter(shared_contexts.values()))
+    raise DataError(
+        f"training set {train.name} and test set {test.name}",
+        expected="no question and no context in both",
+        found=f"{len(shared_ids)} ids and {len(shared_contexts)} contexts in both, such as "
+        f"question {example}",
+        remedy="take another split for one of them",
+    )
+
+
+def sample_contexts(questions: QuestionSet, n: int, seed: int) -> QuestionSet:
+    """Return about n questions as whole contexts, in file order; n = 0 means all.
+
+    Contexts are taken in the order of a hash of seed and context_id until there are n questions
+    or more, so parallel languages give the same contexts.
+
+    Raises:
+        SettingError: n is negative.
+    """
+    _check_size(n)
+    if n == 0 or n >= len(questions.examples):
+        return questions
+    sizes = Counter(example.context_id for example in questions.examples)
+    chosen: set[str] = set()
+    total = 0
+    for context_id in sorted(sizes, key=lambda identity: rank(seed, identity)):
+        if total >= n:
+            break
+        chosen.add(context_id)
+        total += sizes[context_id]
+    kept = tuple(example for example in questions.examples if example.context_id in chosen)
+    return replace(questions, examples=kept)
+
+
+def first(questions: QuestionSet, n: int) -> QuestionSet:
+    """Return the first n questions in file order; n = 0 means all.
+
+    Raises:
+        SettingError: n is negative.
+    """
+    _check_size(n)
+    return replace(questions, examples=questions.examples[:n]) if n else questions
+
+
+def _check_size(n: int) -> None:
+    if n < 0:
+        raise SettingError("number of questions", expected="0 (all) or more", found=str(n))

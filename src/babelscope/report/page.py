@@ -1,0 +1,215 @@
+"""The report: one self-contained HTML page, made from a study's tables alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from babelscope.errors import StoreError
+from babelscope.report import beside, explain, figures, matrix, panels, words
+from babelscope.report.examples import examples
+from babelscope.report.lensview import lens_view
+from babelscope.report.names import (
+    count_text,
+    isolated,
+    language_name,
+    language_tag,
+    measure_name,
+    source_language,
+    source_name,
+)
+from babelscope.report.tables import Tables, read_study
+
+
+def write_report(folder: Path) -> Path:
+    """Write `folder`/report/index.html from the study's tables and return its path.
+
+    The same tables give the same bytes. The page appears whole or not at all.
+
+    Raises:
+        StoreError: the folder holds no study, a table is broken, or the page cannot be written.
+    """
+    text = render(read_study(folder))
+    path = folder / "report" / "index.html"
+    unfinished = path.with_name("index.html.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # lone surrogates cannot be written as UTF-8; a model's broken bytes may hold them
+        unfinished.write_bytes(text.encode("utf-8", errors="replace"))
+        unfinished.replace(path)
+    except OSError as error:
+        raise StoreError(
+            str(path),
+            expected="room and leave to write the report",
+            found=str(error),
+            remedy="the study's tables are unharmed: free some room and run `babelscope report`",
+        ) from error
+    return path
+
+
+def render(tables: Tables) -> str:
+    """Return the page as text."""
+    environment = Environment(
+        loader=PackageLoader("babelscope.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["bdi"] = isolated
+    environment.filters["language"] = language_name
+    scripts = [_asset("vendor/plotly-cartesian.min.js"), _asset("templates/report.js")]
+    drawn = _drawn(tables)
+    lens = lens_view(tables)
+    return environment.get_template("page.html.j2").render(
+        policy=_policy(scripts),
+        scripts=[Markup(script) for script in scripts],
+        style=Markup(_asset("templates/style.css")),
+        head=_head(tables),
+        answers=_answers(tables),
+        notes=explain.notes(tables),
+        headline=words.headline(tables),
+        views=matrix.views(tables),
+        targets=[(t, language_name(t), language_tag(t)[0]) for t in tables.plan["targets"]],
+        drawn=drawn,
+        lens=lens,
+        examples=examples(tables),
+        sampled=len(tables.samples),
+        tables=_tables(tables),
+        provenance=_provenance(tables),
+        cause_names=figures.CAUSES,
+        stop_names=figures.STOPS,
+        figures_json=embed({p.id: p.figure for group in drawn.values() for p in group}),
+        lens_json=embed(lens.data if lens else {}),
+    )
+
+
+def _drawn(tables: Tables) -> dict[str, tuple[figures.Panel, ...]]:
+    return {
+        "gains": figures.gains(tables),
+        "causes": figures.stacked(tables, "cause", figures.CAUSES, "Causes of answers"),
+        "stops": figures.stacked(tables, "stop", figures.STOPS, "Reasons of stopping"),
+        "lengths": beside.length_ratios(tables),
+        "interference": beside.interference(tables),
+    }
+
+
+def _answers(tables: Tables) -> list[words.Answer]:
+    found = (
+        words.best_sources(tables),
+        words.helped_and_harmed(tables),
+        words.self_tuning(tables),
+        explain.overgeneration(tables),
+        explain.inside(tables),
+        explain.undecided(tables),
+    )
+    return [answer for answer in found if answer is not None]
+
+
+def _tables(tables: Tables) -> dict[str, panels.Table]:
+    return {
+        "certainty": panels.certainty(tables),
+        "measures": panels.all_measures(tables),
+        "shares": panels.shares(tables),
+        "overgenerated": panels.overgenerated(tables),
+        "quality": panels.quality(tables),
+        "interference": panels.interference_table(tables),
+        "groups": panels.groups(tables),
+        "priors": panels.priors(tables),
+        "cost": panels.cost(tables),
+        "counts": panels.counts(tables),
+    }
+
+
+def _head(tables: Tables) -> dict[str, str]:
+    plan = tables.plan
+    model = plan["model"]
+    facts = [str(model.get("name", ""))]
+    if model.get("parameters"):
+        facts.append(f"{model['parameters'] / 1e6:,.1f} M parameters")
+    if model.get("depth"):
+        facts.append(count_text(model["depth"], "layer"))
+    if model.get("dtype"):
+        facts.append(str(model["dtype"]))
+    size = [
+        count_text(len(plan["sources"]), "source"),
+        count_text(len(plan["targets"]), "target"),
+        count_text(len(plan["seeds"]), "seed"),
+    ]
+    return {
+        "title": str(plan.get("title") or plan["name"]),
+        "model": ", ".join(facts),
+        "size": ", ".join(size),
+        "measure": measure_name(plan["main_measure"]),
+        "seeds": "single seed" if len(plan["seeds"]) == 1 else "",
+    }
+
+
+def _provenance(tables: Tables) -> dict[str, Any]:
+    plan = tables.plan
+    facts = [("Study", plan["name"]), ("Task", plan.get("task", "")), ("Model", plan["model"])]
+    facts += [
+        ("Recipes", ", ".join(plan["recipes"])),
+        ("Seeds", ", ".join(map(str, plan["seeds"]))),
+    ]
+    facts += [("Settings", plan.get("settings")), ("Fingerprints", plan.get("fingerprints"))]
+    facts += [("Versions", plan.get("versions")), ("Started from", plan.get("started_from"))]
+    sources = [
+        (
+            source_name(tables, s["name"]),
+            s["name"],
+            source_language(tables, s["name"]),
+            str(s.get("records", "")),
+            str(s.get("digest", "")),
+        )
+        for s in plan["sources"]
+    ]
+    head = ("Source", "Name", "Language", "Records", "Digest")
+    return {
+        "facts": [(name, _pairs(value)) for name, value in facts if value not in (None, "", {})],
+        "command": str(plan.get("command") or ""),
+        "sources": panels.Table("Sources", head, tuple(sources), names=1),
+    }
+
+
+def _pairs(value: Any) -> list[tuple[str, str]]:
+    """Return (name, text) pairs of a mapping, sorted; one pair without a name for the rest."""
+    if not isinstance(value, dict):
+        return [("", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))]
+    return [
+        (str(k), v if isinstance(v, str) else json.dumps(v, ensure_ascii=False, sort_keys=True))
+        for k, v in sorted(value.items())
+    ]
+
+
+def embed(value: object) -> Markup:
+    """Return JSON that is safe inside a script element: no text can close it."""
+    text = json.dumps(
+        value, ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":")
+    )
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _asset(name: str) -> str:
+    return resources.files("babelscope.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _policy(scripts: list[str]) -> str:
+    """Return a content policy: these scripts alone may run, and nothing may be fetched."""
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )

@@ -1,0 +1,93 @@
+"""Everything that a study reads before it works: training sets, test sets, their quality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from babelscope.data.qa import check_disjoint, first, read_qa, sample_contexts
+from babelscope.data.quality import SourceQuality, quality
+from babelscope.errors import SettingError
+from babelscope.identity import digest
+from babelscope.records import QuestionSet
+from babelscope.study.plan import SourcePlan, StudyPlan
+
+QA = "qa"
+CONTEST = "contest:"
+
+
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """What was read: `tests` by (task, target), `rivals` the other language's contest items."""
+
+    sources: Mapping[str, QuestionSet]
+    qualities: Mapping[str, SourceQuality]
+    tests: Mapping[tuple[str, str], QuestionSet]
+    rivals: Mapping[tuple[str, str], QuestionSet]
+    pools: Mapping[str, QuestionSet]
+
+    def digest(self) -> str:
+        """Return one digest of all examples."""
+        return digest(
+            {
+                "sources": {name: s.examples for name, s in self.sources.items()},
+                "tests": {f"{task} {t}": s.examples for (task, t), s in self.tests.items()},
+                "pools": {code: s.examples for code, s in self.pools.items()},
+            }
+        )
+
+
+def gather(plan: StudyPlan) -> Materials:
+    """Read all that a plan names, and check that training and test sets are apart.
+
+    Raises:
+        DataError: a set cannot be read, is empty, or shares an id or a context with a test set.
+    """
+    whole = {code: read_qa(plan.test.data, code, split="test") for code in plan.targets}
+    tests: dict[tuple[str, str], QuestionSet] = {}
+    for code, questions in whole.items():
+        tests[QA, code] = sample_contexts(questions, plan.test.questions, plan.test.sample_seed)
+    rivals: dict[tuple[str, str], QuestionSet] = {}
+    for target, other in plan.test.contests:
+        task = f"{CONTEST}{other}"
+        tests[task, target] = _contest(plan, target, other)
+        rivals[task, target] = _contest(plan, other, target)
+    sources = {s.name: _source(s) for s in plan.sources}
+    for questions in sources.values():
+        for test in whole.values():
+            check_disjoint(questions, test)
+    qualities = {s.name: quality(sources[s.name], _reference(s)) for s in plan.sources}
+    return Materials(sources, qualities, tests, rivals, _pools(plan))
+
+
+def _source(source: SourcePlan) -> QuestionSet:
+    questions = read_qa(source.data, source.language, split="tune")
+    return replace(first(questions, source.limit or len(questions.examples)), name=source.name)
+
+
+def _reference(source: SourcePlan) -> QuestionSet | None:
+    if not source.reference:
+        return None
+    return read_qa(source.reference, source.reference_language, split="tune")
+
+
+def _contest(plan: StudyPlan, target: str, other: str) -> QuestionSet:
+    if not plan.test.data.startswith("atlas"):
+        raise SettingError(
+            "study, test.contests", expected="atlas as the test set", found=plan.test.data
+        )
+    questions = read_qa(f"atlas:{CONTEST}{other}", target, split="test")
+    return sample_contexts(questions, plan.test.questions, plan.test.sample_seed)
+
+
+def _pools(plan: StudyPlan) -> dict[str, QuestionSet]:
+    """Read the set that demonstrations come from, by the target they are shown to."""
+    if not plan.test.demonstrations:
+        return {}
+    chosen = plan.test.demonstrations_language
+    return {
+        code: read_qa(
+            plan.test.demonstrations_data, code if chosen == "same" else chosen, split="tune"
+        )
+        for code in plan.targets
+    }

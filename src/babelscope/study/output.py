@@ -1,0 +1,225 @@
+"""What a study leaves in its folder: the plan, the tables, and the mark that it is complete."""
+
+from __future__ import annotations
+
+import io
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import polars as pl
+
+from babelscope.identity import digest
+from babelscope.measure.language_map import LanguageMap
+from babelscope.models.folders import MINI, folder_fingerprint, resolve_folder
+from babelscope.models.loading import LoadedModel
+from babelscope.store import read_json, write_json, write_jsonl, write_text, writing
+from babelscope.study import tables
+from babelscope.study.cells import Variant
+from babelscope.study.lens_tables import lens_table
+from babelscope.study.materials import QA, Materials
+from babelscope.study.plan import StudyPlan
+from babelscope.study.samples import samples
+from babelscope.study.scores import CellScores, group_cells, guessing
+
+COMPLETE = "complete.json"
+OUTPUT_VERSION = "1"
+"""Raised whenever the same answers may give other tables than before."""
+
+PACKAGES = (
+    "babelscope",
+    "torch",
+    "transformers",
+    "peft",
+    "tokenizers",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "babel",
+    "py3langid",
+    "polars",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study whose every cell is done; `masses` are the lens files by (variant, target)."""
+
+    plan: StudyPlan
+    materials: Materials
+    bases: Mapping[str, str]
+    cells: Mapping[tuple[Variant, str, str], CellScores]
+    masses: Mapping[tuple[Variant, str], Path]
+    language_map: LanguageMap | None
+
+
+def plan_digest(plan: StudyPlan, materials: Materials) -> str:
+    """Return the digest of what decides a study's tables: plan, data, model, version."""
+    folder = resolve_folder(plan.model.name, revision=plan.model.revision)
+    return digest(
+        {
+            "output": OUTPUT_VERSION,
+            "versions": versions(),
+            "plan": replace(plan, templates={}),
+            "templates": plan.templates,
+            "materials": materials.digest(),
+            "model": folder_fingerprint(folder),
+        }
+    )
+
+
+def is_complete(out: Path, plan: StudyPlan, materials: Materials) -> bool:
+    """Tell whether a folder holds the finished tables of just this study."""
+    path = out / COMPLETE
+    return path.exists() and read_json(path) == {"study": plan_digest(plan, materials)}
+
+
+def mark_complete(out: Path, plan: StudyPlan, materials: Materials) -> None:
+    """Mark a folder as holding the finished tables of this study."""
+    write_json(out / COMPLETE, {"study": plan_digest(plan, materials)})
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what computed the numbers."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def write_plan(
+    out: Path,
+    plan: StudyPlan,
+    materials: Materials,
+    loaded: LoadedModel,
+    language_map: LanguageMap | None,
+    command: str,
+) -> None:
+    """Write `plan.json`: what the report tells of the study's origin."""
+    model = {
+        "name": plan.model.name,
+        "fingerprint": loaded.fingerprint,
+        "dtype": str(loaded.dtype).removeprefix("torch."),
+        "is_mini": plan.model.name == MINI,
+        "parameters": sum(p.numel() for p in loaded.model.parameters()),
+        "depth": loaded.parts.depth,
+    }
+    sources = [
+        {
+            "name": source.name,
+            "language": source.language,
+            "origin": source.origin,
+            "records": len(materials.sources[source.name].examples),
+            "digest": digest(materials.sources[source.name].examples),
+        }
+        for source in plan.sources
+    ]
+    write_json(
+        out / "plan.json",
+        {
+            "name": plan.name,
+            "title": plan.title,
+            "task": QA,
+            "model": model,
+            "targets": list(plan.targets),
+            "sources": sources,
+            "recipes": [r.name for r in plan.recipes],
+            "seeds": list(plan.seeds),
+            "main_measure": plan.measure,
+            "groups": {name: list(codes) for name, codes in plan.groups.items()},
+            "versions": versions(),
+            "command": command,
+            "settings": {r.name: asdict(r) for r in plan.recipes},
+            "fingerprints": {
+                "model": loaded.fingerprint,
+                "data": materials.digest(),
+                "study": plan_digest(plan, materials),
+            },
+            "language_map": dict(language_map.quality) if language_map else {},
+        },
+    )
+
+
+def write_outputs(out: Path, study: Study) -> None:
+    """Write every table of a finished study, each whole or not at all."""
+    plan, materials = study.plan, study.materials
+    cells = {**study.cells, **group_cells(study.cells, plan.groups)}
+    name = plan.model.name
+    found = pl.concat([tables.results(name, cells), prior_rows(study)])
+    write_frame(out / "results.parquet", found)
+    write_text(out / "results.csv", found.write_csv())
+    write_frame(out / "comparisons.parquet", tables.comparisons(cells, study.bases))
+    write_frame(out / "best.parquet", tables.best(plan, cells))
+    write_frame(out / "transfer.parquet", tables.transfer(plan, study.cells, study.bases))
+    write_frame(out / "lens.parquet", lens_table(plan, study.cells, study.masses, study.bases))
+    write_frame(out / "quality.parquet", quality_table(plan, materials))
+    write_jsonl(out / "samples.jsonl", samples(plan, materials, study.cells, study.bases))
+
+
+def write_frame(path: Path, frame: pl.DataFrame) -> None:
+    """Write a parquet file whole or not at all."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    with writing(path) as temporary:
+        temporary.write_bytes(buffer.getvalue())
+
+
+def prior_rows(study: Study) -> pl.DataFrame:
+    """Return, for questions that have kinds, what the best constant answer a kind would score."""
+    rows = []
+    for (task, target), questions in study.materials.tests.items():
+        if task != QA or not any(e.kind for e in questions.examples):
+            continue
+        contexts = [e.context_id for e in questions.examples]
+        found = tables.estimate(guessing(questions), contexts)
+        rows.append(
+            {
+                "model": study.plan.model.name,
+                "recipe": "base",
+                "source": "",
+                "seed": tables.POOLED,
+                "step": 0,
+                "task": task,
+                "target": target,
+                "subset": "all",
+                "measure": "prior_mlqa_em",
+                **asdict(found),
+            }
+        )
+    return pl.DataFrame(rows, schema=tables.RESULTS)
+
+
+def quality_table(plan: StudyPlan, materials: Materials) -> pl.DataFrame:
+    """Return a row a source: what its records are like."""
+    rows = []
+    for source in plan.sources:
+        found = materials.qualities[source.name]
+        rows.append(
+            {
+                "source": source.name,
+                "language": source.language,
+                "origin": source.origin,
+                "records": found.records,
+                "dropped": found.dropped,
+                "gold_verbatim": found.gold_verbatim,
+                "length_ratio": found.length_ratio,
+                "chrf": found.chrf,
+                "sentences_kept": found.sentences_kept,
+                "identified": found.identified,
+                "noted": "; ".join(f"{k}: {n}" for k, n in sorted(found.noted.items())),
+            }
+        )
+    schema = {
+        **dict.fromkeys(("source", "language", "origin"), pl.String),
+        **dict.fromkeys(("records", "dropped"), pl.Int64),
+        **dict.fromkeys(
+            ("gold_verbatim", "length_ratio", "chrf", "sentences_kept", "identified"), pl.Float64
+        ),
+        "noted": pl.String,
+    }
+    return pl.DataFrame(rows, schema=schema)

@@ -1,0 +1,64 @@
+"""A study from its plan to its tables; continued by default, left alone once it is complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from babelscope.models.loading import load_model
+from babelscope.study.costs import CostBook
+from babelscope.study.lensing import study_map
+from babelscope.study.materials import gather
+from babelscope.study.output import Study, is_complete, mark_complete, write_outputs, write_plan
+from babelscope.study.plan import StudyPlan
+from babelscope.study.schedule import bases, planned_cells, tunings
+from babelscope.study.work import Watch, Work, execute
+
+
+def run_study(
+    plan: StudyPlan, out: Path, *, command: str = "", watch: Watch = lambda event: None
+) -> Path:
+    """Run a study, or continue it, and leave its tables in `out`; returns `out`.
+
+    A study that is complete, of the same plan, data and model, is left as it is.
+
+    Raises:
+        BabelscopeError: whatever is wrong with plan, data, model or disk, in one line; what was
+            finished stays and is not done again.
+    """
+    materials = gather(plan)
+    if is_complete(out, plan, materials):
+        return out
+    loaded = load_model(
+        plan.model.name,
+        dtype=plan.model.dtype,
+        device=plan.model.device,
+        revision=plan.model.revision,
+        trust_remote_code=plan.model.trust_remote_code,
+    )
+    store = out / "store"
+    language_map = None
+    if plan.lens.questions:
+        language_map = study_map(
+            loaded,
+            plan.languages,
+            materials.sources,
+            plan.lens.text,
+            store / "maps",
+            plan.lens.map_file,
+        )
+    work = Work(
+        plan,
+        materials,
+        loaded,
+        store,
+        CostBook(out / "cost.csv"),
+        language_map,
+        watch,
+        len(list(planned_cells(plan))) + tunings(plan),
+    )
+    write_plan(out, plan, materials, loaded, language_map, command)
+    scores, masses = execute(work)
+    study = Study(plan, materials, bases(plan), scores, masses, language_map)
+    write_outputs(out, study)
+    mark_complete(out, plan, materials)
+    return out

@@ -1,0 +1,90 @@
+"""What a plan amounts to: its variants and cells in the order of work, and how each answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from babelscope.adapt.recipes import Recipe, rendering_of
+from babelscope.infer.generate import Decoding
+from babelscope.records import QuestionSet
+from babelscope.study.cells import Answering, Cell, Variant
+from babelscope.study.materials import CONTEST, QA
+from babelscope.study.plan import StudyPlan
+
+
+def tunings(plan: StudyPlan) -> int:
+    """Return how many adapters a plan tunes."""
+    return len(plan.recipes) * len(plan.sources) * len(plan.seeds)
+
+
+def answering_of(plan: StudyPlan, recipe: Recipe, seed: int) -> Answering:
+    """Return how a recipe's variants answer; `seed` matters only where answers are sampled."""
+    decoding = Decoding(
+        max_new_tokens=recipe.answer_tokens,
+        stop_at_newline=recipe.stop_at_newline,
+        temperature=recipe.temperature,
+        top_k=recipe.top_k,
+        top_p=recipe.top_p,
+        seed=seed if recipe.temperature else 0,
+    )
+    return Answering(
+        rendering_of(recipe, plan.templates, "answering"),
+        decoding,
+        plan.batch_tokens,
+        plan.test.demonstrations,
+        plan.test.sample_seed,
+    )
+
+
+def bases(plan: StudyPlan) -> dict[str, str]:
+    """Return, for each recipe, the recipe name of the base variant that answers as it does.
+
+    The base of the first recipe is `base`; one that answers in another way is `base:RECIPE`.
+    """
+    names: dict[str, str] = {}
+    seen: list[tuple[Answering, str]] = []
+    for recipe in plan.recipes:
+        answering = answering_of(plan, recipe, 0)
+        name = next((n for a, n in seen if a == answering), "")
+        if not name:
+            name = f"base:{recipe.name}" if seen else "base"
+            seen.append((answering, name))
+        names[recipe.name] = name
+    return names
+
+
+def steps_of(plan: StudyPlan, recipe: Recipe) -> tuple[int, ...]:
+    """Return the steps whose variants are kept, the last one included."""
+    between = range(plan.save_steps, recipe.max_steps, plan.save_steps) if plan.save_steps else ()
+    return (*between, recipe.max_steps)
+
+
+def planned_variants(plan: StudyPlan) -> Iterator[tuple[Recipe, Variant]]:
+    """Yield every variant of a plan with the recipe that it answers by, bases first."""
+    seen: set[str] = set()
+    for recipe in plan.recipes:
+        name = bases(plan)[recipe.name]
+        if name not in seen:
+            seen.add(name)
+            yield recipe, Variant(name)
+    for recipe in plan.recipes:
+        for source in plan.sources:
+            for seed in plan.seeds:
+                for step in steps_of(plan, recipe):
+                    yield recipe, Variant(recipe.name, source.name, seed, step)
+
+
+def planned_cells(plan: StudyPlan) -> Iterator[Cell]:
+    """Yield every cell of a plan, in the order of work."""
+    tasks = [(QA, t) for t in plan.targets]
+    tasks += [(f"{CONTEST}{s}", t) for t, s in plan.test.contests]
+    for _, variant in planned_variants(plan):
+        for task, target in tasks:
+            yield Cell(variant, task, target)
+
+
+def lens_questions(plan: StudyPlan, questions: QuestionSet) -> QuestionSet:
+    """Return the questions of a target that the lens looks at: the first of the test set."""
+    return QuestionSet(
+        questions.name, questions.language, questions.examples[: plan.lens.questions]
+    )
