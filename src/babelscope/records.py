@@ -101,3 +101,15 @@ class TokenForm:
     data: bytes
     word_start: bool
     special: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What is being worked on: `done` of `total` items of a cell, `cells_done` of all cells."""
+
+    stage: str
+    cell: str
+    done: int
+    total: int
+    cells_done: int
+    cells_total: int

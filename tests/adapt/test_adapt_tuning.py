@@ -89,7 +89,7 @@ def test_result_is_a_peft_folder_with_card_and_variants(undisturbed: Path) -> No
     assert learned == " Town0</s>"
     assert "".join(text for text, kept in card.example if not kept).endswith("of land 0?\nA:")
     config = json.loads((undisturbed / "adapter_config.json").read_text())
-    assert config["base_model_name_or_path"] == "tiny-bloom"
+    assert config["base_model_name_or_path"] is None
 
 
 def test_same_seed_same_bytes_other_seed_others(undisturbed: Path, tmp_path: Path) -> None:
@@ -329,5 +329,6 @@ def test_full_disk_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    run(tmp_path / "adapter")
+    saving = Saving(tmp_path / "adapter", checkpoint_steps=1)
+    tune(toy_loaded("bloom"), QUESTIONS, RECIPE, seed=0, saving=saving)
     assert capfd.readouterr() == ("", "")

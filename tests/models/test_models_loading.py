@@ -162,7 +162,7 @@ def _other_tokenizer(folder: Path) -> None:
         (_config_of_nothing, "model_type"),
         (_unknown_type, "perceptron"),
         (_wrong_value, "expected a known configuration"),
-        (_other_shape, "1 missing or of another shape"),
+        (_other_shape, "2 missing or of another shape"),
         (_no_weights, "found neither"),
         (_pickle, "pickle checkpoint .pytorch_model.bin"),
         (_cut_off, "a broken or cut one"),
@@ -233,14 +233,13 @@ def test_a_cached_hub_model_is_used_without_network(
     good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _cache(tmp_path, good)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     real = huggingface_hub.snapshot_download
     monkeypatch.setattr(
         huggingface_hub, "snapshot_download", lambda *a, **k: real(*a, cache_dir=tmp_path, **k)
     )
     assert load_model("some/model", device="cpu").fingerprint == folder_fingerprint(good)
     (tmp_path / "models--some--model/snapshots" / ("0" * 40) / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match="cached copy is not whole"):
+    with pytest.raises(ModelError, match=r"not whole.*offline mode is on"):
         load_model("some/model", device="cpu")
 
 

@@ -111,7 +111,7 @@ def test_a_masked_language_model_is_refused() -> None:
 def test_a_wrong_depth_says_what_was_found() -> None:
     model = tiny_model("llama")
     model.config.num_hidden_layers = 5
-    with pytest.raises(ModelError, match="one list of 5 blocks.*found model.layers of 2"):
+    with pytest.raises(ModelError, match=r"one list of 5 blocks.*found model.layers of 2"):
         locate_parts(model)
 
 

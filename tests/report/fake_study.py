@@ -69,8 +69,8 @@ def _row(source: str, target: str, measure: str, value: float, **more: Any) -> d
         "subset": "all",
         "measure": measure,
         "value": value,
-        "low": value - HALF,
-        "high": value + HALF,
+        "low": max(0.0, value - HALF),
+        "high": value + HALF if measure == "length_ratio" else min(1.0, value + HALF),
         "n": QUESTIONS,
     }
     return row | more
@@ -186,6 +186,8 @@ def lens(sources: Sequence[tuple[str, str, str]], targets: Sequence[str]) -> pl.
         for language in (*targets, "shared", "unknown"):
             for depth in DEPTHS:
                 mass = 0.05 + (0.06 * depth if language == target else 0.004 * depth)
+                if (target, language) == ("ory_Orya", "ben_Beng"):
+                    mass += 0.03 * depth
                 shift = 0.0
                 if (source, target, language) == ("or", "ory_Orya", "ben_Beng"):
                     shift = -0.12 if depth == 5 else 0.0

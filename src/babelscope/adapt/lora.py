@@ -109,13 +109,15 @@ def fresh_lora(loaded: LoadedModel, recipe: Recipe, seed: int) -> Iterator[PeftM
         model.config.use_cache = caching
 
 
-def write_adapter(tuned: PeftModel, base_name: str, folder: Path) -> None:
-    """Write `adapter_config.json` and `adapter_model.safetensors`, the same bytes every time."""
+def write_adapter(tuned: PeftModel, folder: Path) -> None:
+    """Write `adapter_config.json` and `adapter_model.safetensors`, the same bytes every time.
+
+    The configuration names no base: the card does, and a name would make peft ask the Hub for it.
+    """
     tuned.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
     path = folder / "adapter_config.json"
     settings = json.loads(path.read_text(encoding="utf-8"))
-    settings["base_model_name_or_path"] = base_name
     # peft keeps the layers as a set, whose order changes from process to process
     settings["target_modules"] = sorted(settings["target_modules"])
     path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")

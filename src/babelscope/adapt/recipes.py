@@ -205,7 +205,8 @@ def change(recipe: Recipe, deviations: Mapping[str, object]) -> Recipe:
             near = difflib.get_close_matches(switch, known, n=1, cutoff=0.5)
             remedy = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
             raise SettingError(f"recipe {recipe.name!r}, switch {switch!r}", remedy=remedy)
-    changed = _replaced(recipe, deviations)
+    values: dict[str, object] = {**asdict(recipe), **deviations}
+    changed = Recipe(**values)  # type: ignore[arg-type]  # __post_init__ checks every type
     stem = recipe.name.partition("+")[0]
     origin = RECIPES.get(stem, recipe)
     words = [
@@ -214,11 +215,6 @@ def change(recipe: Recipe, deviations: Mapping[str, object]) -> Recipe:
         if getattr(changed, field) != getattr(origin, field)
     ]
     return replace(changed, name="+".join([origin.name, *words]))
-
-
-def _replaced(recipe: Recipe, deviations: Mapping[str, object]) -> Recipe:
-    values: dict[str, object] = {**asdict(recipe), **deviations}
-    return Recipe(**values)  # type: ignore[arg-type]  # __post_init__ checks every type
 
 
 def _word(value: object) -> str:

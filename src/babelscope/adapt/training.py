@@ -7,12 +7,14 @@ tune's own working folder.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from peft import PeftModel
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import TrainerControl, TrainerState
@@ -72,7 +74,8 @@ def train(job: Job, tuned: PeftModel) -> tuple[AdapterCard, ...]:
     trainer.remove_callback(PrinterCallback)
     resumed = last_checkpoint(checkpoints)
     try:
-        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        with _quiet():
+            trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     except torch.OutOfMemoryError as error:
         raise ModelError(
             f"tuning of {job.loaded.name}",
@@ -117,6 +120,17 @@ def _arguments(job: Job, folder: Path) -> TrainingArguments:
     )
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers' warnings off stderr: faults are raised as errors."""
+    level = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(level)
+
+
 class _Watch(TrainerCallback):
     """After each step, before its checkpoint: refuse a bad loss, keep variants, tell progress."""
 
@@ -152,5 +166,5 @@ def _card_at(job: Job, state: TrainerState, step: int) -> AdapterCard:
 
 def _write_variant(job: Job, tuned: PeftModel, card: AdapterCard, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    write_adapter(tuned, job.loaded.name, folder)
+    write_adapter(tuned, folder)
     write_adapter_card(folder, card)

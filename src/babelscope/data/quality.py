@@ -26,8 +26,14 @@ SENTENCE_END = regex.compile(
 # of the scripts without spaces, those that have a full stop
 WITHOUT_TERMINATOR = UNSPACED - {"Hani", "Hans", "Hant", "Hira", "Kana", "Jpan", "Khmr", "Mymr"}
 
-# py3langid's labels are those of ISO 639-1, else 639-3; here are the others
-IDENTIFIER_LABELS = {"nob_Latn": "no", "zho_Hant": "zh", "grn_Latn": "gug"}
+# py3langid's labels are the languages' tags, but for these
+IDENTIFIER_LABELS = {
+    "fuv_Latn": "fuv",
+    "grn_Latn": "gug",
+    "kik_Latn": "kik",
+    "nob_Latn": "no",
+    "zho_Hant": "zh",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +134,8 @@ def _sentences_kept(
     if scripts & WITHOUT_TERMINATOR:
         return math.nan
     kept = sum(count_sentences(ours) for ours, _ in pairs)
-    return kept / sum(count_sentences(theirs) for _, theirs in pairs)
+    expected = sum(count_sentences(theirs) for _, theirs in pairs)
+    return kept / expected if expected else math.nan
 
 
 def count_sentences(text: str) -> int:

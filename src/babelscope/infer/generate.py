@@ -15,42 +15,14 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from babelscope.errors import ModelError, SettingError
-from babelscope.identity import digest
+from babelscope.infer.sampling import Decoding, answer_generator, choose_tokens
 from babelscope.models.encoding import EncodedPrompt
 from babelscope.models.loading import LoadedModel, pad_id
 from babelscope.records import Answer, Stop
 
+__all__ = ["Decoding", "generate_answers", "plan_batches"]
+
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
-
-
-@dataclass(frozen=True, slots=True)
-class Decoding:
-    """How an answer is produced; temperature 0 is greedy, top_k 0 and top_p 1 cut nothing.
-
-    A sampled answer depends on `seed` and the example's id alone, not on its batch.
-
-    Raises:
-        SettingError: a value is out of range.
-    """
-
-    max_new_tokens: int = 32
-    stop_at_newline: bool = True
-    temperature: float = 0.0
-    top_k: int = 0
-    top_p: float = 1.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        checks = (
-            ("max_new_tokens", self.max_new_tokens, self.max_new_tokens >= 1, ">= 1"),
-            ("temperature", self.temperature, 0 <= self.temperature <= 100, "0 to 100"),
-            ("top_k", self.top_k, self.top_k >= 0, ">= 0"),
-            ("top_p", self.top_p, 0 < self.top_p <= 1, "above 0, at most 1"),
-        )
-        for name, value, holds, expected in checks:
-            if not holds:
-                raise SettingError(name, expected=expected, found=str(value))
 
 
 @dataclass(slots=True)
@@ -150,14 +122,14 @@ def _check_lengths(
 def _generate(
     loaded: LoadedModel, prompts: Sequence[EncodedPrompt], decoding: Decoding
 ) -> list[_Row]:
-    rows = [_Row(prompt, _generator(prompt, decoding)) for prompt in prompts]
+    rows = [_Row(prompt, answer_generator(decoding, prompt.id)) for prompt in prompts]
     active = rows
     ends = _end_ids(loaded)
     ids, mask = _pad_left(loaded, prompts)
     cache = DynamicCache(config=_base(loaded).config)
     while True:
         logits = _forward(loaded, ids, mask, cache)
-        chosen = _choose(logits, active, decoding)
+        chosen = choose_tokens(logits, [row.generator for row in active], decoding)
         for row, token in zip(active, chosen, strict=True):
             _take(loaded, row, token, ends, decoding)
         keep = [n for n, row in enumerate(active) if row.stopped is None]
@@ -187,29 +159,6 @@ def _forward(loaded: LoadedModel, ids: Tensor, mask: Tensor, cache: DynamicCache
     return out.logits[:, -1].float()
 
 
-def _choose(logits: Tensor, rows: Sequence[_Row], decoding: Decoding) -> list[int]:
-    if decoding.temperature == 0:
-        return [int(token) for token in logits.argmax(dim=-1).tolist()]
-    chosen = []
-    # on the CPU: a device's generator gives other draws than another's
-    for row, scores in zip(rows, logits.cpu(), strict=True):
-        probabilities = _cut(scores / decoding.temperature, decoding)
-        chosen.append(int(torch.multinomial(probabilities, 1, generator=row.generator)))
-    return chosen
-
-
-def _cut(scores: Tensor, decoding: Decoding) -> Tensor:
-    """Return probabilities (rows,) after top-k, then top-p (Holtzman et al., arXiv:1904.09751)."""
-    if 0 < decoding.top_k < len(scores):
-        scores = scores.masked_fill(scores < scores.topk(decoding.top_k).values[-1], -torch.inf)
-    probabilities = scores.softmax(dim=-1)
-    if decoding.top_p < 1:
-        ordered, places = probabilities.sort(descending=True, stable=True)
-        before = ordered.cumsum(dim=-1) - ordered
-        probabilities[places[before >= decoding.top_p]] = 0.0
-    return probabilities
-
-
 def _take(
     loaded: LoadedModel, row: _Row, token: int, ends: frozenset[int], decoding: Decoding
 ) -> None:
@@ -237,12 +186,6 @@ def _answer(row: _Row, language: str) -> Answer:
         truncated=row.prompt.truncated,
         stopped=row.stopped or "length",
     )
-
-
-def _generator(prompt: EncodedPrompt, decoding: Decoding) -> torch.Generator | None:
-    if decoding.temperature == 0:
-        return None
-    return torch.Generator().manual_seed(int(digest([decoding.seed, prompt.id])[:15], 16))
 
 
 def _pad_left(loaded: LoadedModel, prompts: Sequence[EncodedPrompt]) -> tuple[Tensor, Tensor]:

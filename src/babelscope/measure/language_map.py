@@ -126,7 +126,7 @@ def _checked_parts(
 def _with_shared(p: Array) -> NDArray[np.float32]:
     """Return (rows, languages + 2) from p(language | token), whose rows without evidence are 0."""
     rows, k = p.shape
-    unknown = ~p.any(axis=1)
+    unknown = p.sum(axis=1) == 0
     entropy = -(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=1)
     shared = (np.exp(entropy) - 1) / (k - 1) if k > 1 else np.zeros(rows)
     shared = np.where(unknown, 0.0, np.clip(shared, 0.0, 1.0))

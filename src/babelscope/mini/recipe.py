@@ -47,7 +47,7 @@ class Pretraining:
     heads: int = 6
     vocabulary: int = 10_000
     tokens_per_step: int = 6_144
-    max_steps: int = 1_600
+    max_steps: int = 1_200
     cooldown_steps: int = 200
     learning_rate: float = 3e-3
     warmup_steps: int = 60
@@ -129,12 +129,22 @@ def rate_factor(settings: Pretraining, step: int, cooldown_from: int | None) -> 
     return max(0.0, min(1.0, 1 - (step - begin) / settings.cooldown_steps))
 
 
-def examine(
+def language_scores(
     model: BloomForCausalLM, tokenizer: PreTrainedTokenizerFast, split: str, limit: int
 ) -> dict[str, float]:
-    """Return exact match by language, and interference for the planted and the control pairs."""
+    """Return exact match by language on the first questions of a split."""
     model.eval()
     scores = {c: exact_match(model, tokenizer, c, split, limit) for c in atlas.languages()}
+    model.train()
+    return scores
+
+
+def pair_scores(
+    model: BloomForCausalLM, tokenizer: PreTrainedTokenizerFast
+) -> dict[str, float]:
+    """Return contest accuracy and interference of the planted pairs and the control pair."""
+    model.eval()
+    scores = {}
     for target, other in (*PLANTED_PAIRS, CONTROL_PAIR):
         for t, s in ((target, other), (other, target)):
             scores[f"contest {t}"], scores[f"{t} <- {s}"] = contest_rates(model, tokenizer, t, s)
@@ -180,9 +190,9 @@ def pretrain(settings: Pretraining, out: Path, *, log: Callable[[str], None] = p
             log(f"step {step + 1} loss {loss.item():.3f} tokens {state['tokens']} "
                 f"seconds {state['seconds']:.0f}")
         if (step + 1) % EXAMINE_STEPS == 0:
-            scores = examine(model, tokenizer, "tune", 36)
-            log(f"step {step + 1} {group_means(scores)} {_rounded(scores)}")
-            if state["cooldown_from"] is None and group_means(scores)["qa"] >= settings.goal:
+            means = group_means(language_scores(model, tokenizer, "tune", 18))
+            log(f"step {step + 1} {_rounded(means)}")
+            if state["cooldown_from"] is None and means["qa"] >= settings.goal:
                 state["cooldown_from"] = step + 1
         if (step + 1) % CHECKPOINT_STEPS == 0:
             _checkpoint(out, model, optimisers, state)
@@ -239,7 +249,8 @@ def _finish(
     model.save_pretrained(out, safe_serialization=True)
     tokenizer.save_pretrained(out)
     model = model.float()
-    scores = examine(model, tokenizer, "test", 120)
+    scores = language_scores(model, tokenizer, "test", 120)
+    pairs = pair_scores(model, tokenizer)
     card = {
         "settings": asdict(settings),
         "steps": state["step"],
@@ -248,6 +259,7 @@ def _finish(
         "groups": {c: group_of(c) for c in atlas.languages()},
         "scores": scores,
         "means": group_means(scores),
+        "pairs": pairs,
     }
     (out / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False))
 

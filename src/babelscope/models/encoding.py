@@ -6,17 +6,17 @@ cut: by length alone, never by where the gold stands, and alike in tuning and in
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from transformers import PreTrainedTokenizerBase
 
-from babelscope.data.prompts import PromptParts, Template, prompt_parts
+from babelscope.data.prompts import Template, prompt_parts
 from babelscope.errors import DataError, ModelError, SettingError
 from babelscope.identity import digest
-from babelscope.models.loading import tokenizer_fingerprint
+from babelscope.models.fitting import Fitted, fit_prompt, tokenise
+from babelscope.models.tokenizers import tokenizer_fingerprint
 from babelscope.records import Example
 
 Begin = Literal["tokenizer", "always", "never"]
@@ -27,8 +27,6 @@ Loss = Literal["answer", "all"]
 
 NO_LOSS = -100
 """The label of a position outside the loss, as torch's cross entropy ignores it."""
-
-JOINERS = "\u200c\u200d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +87,6 @@ class EncodedTraining:
     answer_cut: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Fitted:
-    text: str
-    ids: tuple[int, ...]
-    truncated: bool
-    gold_lost: bool
-
-
 def encode_prompt(
     tokenizer: PreTrainedTokenizerBase,
     rendering: Rendering,
@@ -110,7 +100,7 @@ def encode_prompt(
             asked of a tokenizer without one.
     """
     front = _begin_ids(tokenizer, rendering.begin)
-    fitted = _fit(tokenizer, rendering, example, demonstrations, len(front))
+    fitted = _fit(tokenizer, rendering, example, demonstrations, front)
     return EncodedPrompt(example.id, front + fitted.ids, fitted.truncated, fitted.gold_lost)
 
 
@@ -137,7 +127,7 @@ def encode_training(
     if tokenizer.eos_token_id is None:
         raise ModelError("tokenizer", expected="an end token", found="none")
     front = _begin_ids(tokenizer, rendering.begin)
-    fitted = _fit(tokenizer, rendering, example, demonstrations, len(front))
+    fitted = _fit(tokenizer, rendering, example, demonstrations, front)
     prompt = front + fitted.ids
     answer = _continuation(tokenizer, fitted, rendering.template.answer_prefix + example.answers[0])
     kept = answer[: rendering.max_tokens - len(prompt) - 1]
@@ -180,73 +170,25 @@ def _fit(
     rendering: Rendering,
     example: Example,
     demonstrations: Sequence[Example],
-    front: int,
-) -> _Fitted:
+    front: Sequence[int],
+) -> Fitted:
     parts = prompt_parts(rendering.template, example, demonstrations)
-    room = rendering.max_tokens - rendering.answer_tokens - front
-    context = parts.context
-    while True:
-        text = parts.head + context + parts.tail
-        ids, starts = _tokenise(tokenizer, text)
-        if len(ids) <= room:
-            break
-        if not context:
-            raise SettingError(
-                f"example {example.id}",
-                expected=f"at most {room + front} tokens in the prompt",
-                found=f"{len(ids) + front} with an empty context",
-                remedy="raise max_tokens",
-            )
-        context = context[: _cut(parts, context, starts, len(ids) - room)]
-    had_gold = any(gold in parts.context for gold in example.answers)
-    return _Fitted(
-        text=text,
-        ids=ids,
-        truncated=len(context) < len(parts.context),
-        gold_lost=had_gold and not any(gold in context for gold in example.answers),
-    )
-
-
-def _cut(parts: PromptParts, context: str, starts: Sequence[int], excess: int) -> int:
-    """Return how many characters of the context to keep, so that `excess` tokens fall away.
-
-    The cut falls before the first token to drop, and before a whole character as readers see it:
-    marks and joiners stay with their base.
-    """
-    end = len(parts.head) + len(context)
-    before_tail = sum(start < end for start in starts)
-    first_dropped = max(before_tail - excess, 0)
-    cut = starts[first_dropped] - len(parts.head) if first_dropped < len(starts) else 0
-    cut = min(max(cut, 0), len(context) - 1)
-    while cut and (
-        unicodedata.category(context[cut]).startswith("M")
-        or context[cut] in JOINERS
-        or context[cut - 1] in JOINERS
-    ):
-        cut -= 1
-    return cut
-
-
-def _tokenise(
-    tokenizer: PreTrainedTokenizerBase, text: str
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return a text's ids and the character at which each token starts."""
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-    return tuple(encoded["input_ids"]), tuple(start for start, _ in encoded["offset_mapping"])
+    room = rendering.max_tokens - rendering.answer_tokens - len(front)
+    return fit_prompt(tokenizer, parts, example, room)
 
 
 def _continuation(
-    tokenizer: PreTrainedTokenizerBase, prompt: _Fitted, answer: str
+    tokenizer: PreTrainedTokenizerBase, prompt: Fitted, answer: str
 ) -> tuple[int, ...]:
     """Return the tokens of an answer as it follows its prompt.
 
     Tokenised together where the prompt's own tokens stay as they are, because some tokenizers
     put a space before a text that stands alone.
     """
-    joint, _ = _tokenise(tokenizer, prompt.text + answer)
+    joint, _ = tokenise(tokenizer, prompt.text + answer)
     if joint[: len(prompt.ids)] == prompt.ids:
         return joint[len(prompt.ids) :]
-    return _tokenise(tokenizer, answer)[0]
+    return tokenise(tokenizer, answer)[0]
 
 
 def _begin_ids(tokenizer: PreTrainedTokenizerBase, begin: Begin) -> tuple[int, ...]:

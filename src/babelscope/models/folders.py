@@ -21,6 +21,7 @@ MINI = "mini"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 UNWANTED = ["*/*", "consolidated*"]
 HUB_TIMEOUT_SECONDS = 10.0
@@ -165,17 +166,18 @@ def _check_safetensors(path: Path) -> None:
 
 
 def _hub_folder(name: str, revision: str | None, weights: bool, code: bool) -> Path:
-    wanted = [w for w in WANTED if weights or w != "*.safetensors"] + (["*.py"] if code else [])
     try:
         cached = Path(
             huggingface_hub.snapshot_download(name, revision=revision, local_files_only=True)
         )
+        fault = _fault(cached, weights)
+        if not fault:
+            return cached
     except LocalEntryNotFoundError:
-        cached = None
-    if cached and _is_whole(cached, weights):
-        return cached
+        fault = "no such folder"
+    wanted = [w for w in WANTED if weights or w != "*.safetensors"] + (["*.py"] if code else [])
     try:
-        return Path(
+        folder = Path(
             huggingface_hub.snapshot_download(
                 name,
                 revision=revision,
@@ -184,23 +186,30 @@ def _hub_folder(name: str, revision: str | None, weights: bool, code: bool) -> P
                 etag_timeout=HUB_TIMEOUT_SECONDS,
             )
         )
+        reason = "offline mode is on" if huggingface_hub.constants.HF_HUB_OFFLINE else ""
+        fault = _fault(folder, weights)
+        if not fault:
+            return folder
     except (OSError, ValueError, HTTPError) as error:
-        partial = ", its cached copy is not whole" if cached else ""
-        raise ModelError(
-            f"model {name}",
-            expected="a local folder, or a model in the local Hub cache or on a reachable Hub",
-            found=f"no such folder{partial}, and no download ({_reason(error)})",
-            remedy="give a folder, or check the name and the network",
-        ) from error
+        reason = _reason(error)
+    raise ModelError(
+        f"model {name}",
+        expected="a local folder, or a model in the local Hub cache or on a reachable Hub",
+        found=f"{fault}, and no download ({reason})" if reason else fault,
+        remedy="give a folder, or check the name and the network",
+    )
 
 
-def _is_whole(folder: Path, weights: bool) -> bool:
+def _fault(folder: Path, weights: bool) -> str:
+    """Say what a Hub model's local copy lacks; empty if nothing."""
+    if not weights:
+        has = any((folder / file).is_file() for file in TOKENIZER_FILES)
+        return "" if has else "a copy without a tokenizer"
     try:
-        if weights:
-            check_model_folder(folder)
-    except ModelError:
-        return False
-    return True
+        check_model_folder(folder)
+    except ModelError as error:
+        return f"a copy that is not whole ({error.expected} expected, {error.found} found)"
+    return ""
 
 
 def _reason(error: Exception) -> str:
@@ -208,4 +217,4 @@ def _reason(error: Exception) -> str:
         return "offline mode is on"
     if isinstance(error, LocalEntryNotFoundError):
         return "no network"
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]

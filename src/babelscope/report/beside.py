@@ -6,55 +6,82 @@ from collections.abc import Mapping
 from typing import Any
 
 from babelscope.records import MISSING, Estimate
-from babelscope.report.figures import KINDS, Panel, axes, dots, gaps, height
-from babelscope.report.names import estimate_text, is_number, language_name, variant_name
-from babelscope.report.tables import CellKey, Tables, estimate, pooled, values, variants
+from babelscope.report.figures import KINDS, Panel, axes, dots, gaps, height, shaded
+from babelscope.report.names import (
+    estimate_text,
+    is_number,
+    language_name,
+    model_title,
+)
+from babelscope.report.tables import (
+    BASE,
+    CellKey,
+    Tables,
+    Variant,
+    estimate,
+    pooled,
+    values,
+    variants,
+)
+
+FILLED = {"symbol": "circle", "color": "@blue", "line": {"color": "@blue", "width": 1.5}}
 
 
 def against_base(
-    tables: Tables, found: Mapping[CellKey, Estimate], names: Mapping[str, str], x: str
+    tables: Tables,
+    found: Mapping[CellKey, Estimate],
+    names: Mapping[str, str],
+    x: str,
+    line: float | None = None,
 ) -> tuple[Panel, ...]:
     """Return a panel per variant: its estimates (filled) beside the base model's (hollow).
 
-    `names` gives the rows: the third part of a cell's key, and the label drawn for it.
+    `names` gives the rows: the third part of a cell's key, and the label drawn for it; `line`
+    is a value of reference, in per cent. Rows without an estimate of the variant are shaded.
     """
-    if not any(is_number(e.value) for e in found.values()):
-        return ()
     ends = [e.high if is_number(e.high) else e.value for e in found.values()]
-    top = max(v for v in ends if is_number(v)) * 106 or 1.0
+    known = [v for v in ends if is_number(v)]
+    if not known:
+        return ()
+    top = max(max(known) * 106, (line or 0.0) * 1.06) or 1.0
     shown = [v for v in variants(tables) if any(key[:2] == (v.recipe, v.source) for key in found)]
-    tuned = [v for v in shown if not v.is_base] or shown
     tag = x.split(",")[0].replace(" ", "-")
     panels = []
-    for number, variant in enumerate(tuned):
-        traces, empty = [], set(range(len(names)))
-        for who, shift, mark in (("base", -0.16, KINDS["open"]), ("", 0.16, _filled())):
-            pair = ("base", "") if who else (variant.recipe, variant.source)
-            cells = [(i, found.get((*pair, row), MISSING)) for i, row in enumerate(names)]
-            cells = [(i, e) for i, e in cells if is_number(e.value)]
-            label = "base model" if who else variant_name(tables, variant)
-            hover = [f"{list(names.values())[i]}, {label}: {estimate_text(e)}" for i, e in cells]
-            rows = [i + shift for i, _ in cells]
-            traces.append(dots(rows, [e for _, e in cells], hover, mark))
-            empty -= {i for i, _ in cells}
-        traces.append(gaps(sorted(empty), 0.0))
-        axis = {"range": [0, top], "title": x}
-        figure = {"data": traces, "layout": axes(list(names.values()), axis)}
-        name = variant_name(tables, variant)
-        summary = f"{x}: {name} beside the base model, {len(names)} rows"
-        panels.append(Panel(f"{tag}-{number}", name, summary, height(len(names)), figure))
+    for number, variant in enumerate([v for v in shown if not v.is_base] or shown):
+        before = _trace(found, names, BASE, -0.16)
+        own = [i for i, row in enumerate(names) if _known(found, variant, row)]
+        empty = [i for i in range(len(names)) if i not in own]
+        traces = [before, _trace(found, names, variant, 0.16), gaps(empty, 0.0)]
+        layout = axes(list(names.values()), {"range": [0, top], "title": x}) | shaded(empty, line)
+        title = model_title(tables, variant)
+        summary = f"{x}: {title}, beside the base model, {len(names)} rows"
+        figure = {"data": traces, "layout": layout}
+        panels.append(Panel(f"{tag}-{number}", title, summary, height(len(names)), figure))
     return tuple(panels)
 
 
-def _filled() -> dict[str, Any]:
-    return {"symbol": "circle", "color": "@blue", "line": {"color": "@blue", "width": 1.5}}
+def _known(found: Mapping[CellKey, Estimate], variant: Variant, row: str) -> bool:
+    return is_number(found.get((variant.recipe, variant.source, row), MISSING).value)
+
+
+def _trace(
+    found: Mapping[CellKey, Estimate], names: Mapping[str, str], variant: Variant, shift: float
+) -> dict[str, Any]:
+    rows = [(i, row) for i, row in enumerate(names) if _known(found, variant, row)]
+    shown = [found[variant.recipe, variant.source, row] for _, row in rows]
+    who = "base model" if variant.is_base else "tuned"
+    hover = [
+        f"{names[row]}, {who}: {estimate_text(e)}" for (_, row), e in zip(rows, shown, strict=True)
+    ]
+    mark = KINDS["open"] if variant.is_base else FILLED
+    return dots([i + shift for i, _ in rows], shown, hover, mark)
 
 
 def length_ratios(tables: Tables) -> tuple[Panel, ...]:
     """Return a panel per variant: answer length over gold length, in per cent of the gold."""
     names = {t: language_name(t) for t in tables.plan["targets"]}
     label = "length, % of the gold’s"
-    return against_base(tables, values(tables, "length_ratio"), names, label)
+    return against_base(tables, values(tables, "length_ratio"), names, label, line=100.0)
 
 
 def interference(tables: Tables) -> tuple[Panel, ...]:

@@ -68,7 +68,9 @@ def _example(tables: Tables, sample: dict[str, Any]) -> Example:
     seed = sample.get("seed")
     golds = sample.get("answers") or []
     before, after = (sample.get(f"{who}_cause") == "exact" for who in ("base", "tuned"))
-    label = model if seed is None or len(tables.plan["seeds"]) == 1 else f"{model}, seed {seed}"
+    label = f"tuned on {model}"
+    if seed is not None and len(tables.plan["seeds"]) > 1:
+        label = f"{label}, seed {seed}"
     return Example(
         id=visible(sample.get("id", "")),
         target=target,

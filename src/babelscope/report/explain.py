@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from babelscope.report.names import (
     LENS_ROWS,
+    POSITIONS,
     count_text,
     interval,
     is_number,
@@ -16,8 +17,8 @@ from babelscope.report.names import (
     measure_name,
     p_text,
     points,
+    share_text,
     signed,
-    variant_name,
 )
 from babelscope.report.tables import (
     CellKey,
@@ -52,14 +53,14 @@ def overgeneration(tables: Tables) -> Answer:
         grown = sum(min(max(r["grown"], 0.0), r["loss"]) for _, r in harmed) / len(harmed)
         text = Markup(
             "Where tuning clearly harmed ({}), SQuAD F1 fell by {} points on average; "
-            "over-generation that was not there before explains {} of them ({:.0%}). "
-            "The largest part is {:.0%}, in {}."
+            "over-generation that was not there before explains {} of them ({}). "
+            "The largest part is {}, in {}."
         )
         key, row = max(harmed, key=lambda x: x[1]["share"])
         pairs = count_text(len(harmed), "pairing")
         name = cell_name(tables, key)
-        share = grown / loss
-        sentences.append(text.format(pairs, points(loss), points(grown), share, row["share"], name))
+        share, largest = share_text(grown / loss), share_text(row["share"])
+        sentences.append(text.format(pairs, points(loss), points(grown), share, largest, name))
     elif found:
         sentences.append(Markup("No loss of SQuAD F1 is clear: there is none to explain."))
     if base and tuned:
@@ -134,12 +135,14 @@ def _inside(tables: Tables, shifts: pl.DataFrame, key: CellKey) -> Markup:
     name = cell_name(tables, key)
     if own.is_empty():
         return Markup("{}: the lens was not read for this pairing.").format(name)
-    position = "last" if "last" in own["position"].to_list() else own["position"].min()
+    found = own["position"].unique().sort().to_list()
+    position = "last" if "last" in found else found[0]
+    where = POSITIONS.get(position, position)
     own = own.filter((pl.col("position") == position) & (pl.col("p_value") < 0.05))
     if own.is_empty():
-        return Markup(
-            "{}: no language’s mass changed clearly at any depth (position “{}”)."
-        ).format(name, position)
+        return Markup("{}: no language’s mass changed clearly at any depth ({}).").format(
+            name, where
+        )
     parts = []
     for verb, frame in (
         ("rose", own.filter(pl.col("value") > 0).sort("value", descending=True)),
@@ -154,7 +157,7 @@ def _inside(tables: Tables, shifts: pl.DataFrame, key: CellKey) -> Markup:
             mass = isolated(language_name(row["language"]))
             value, depth, p = signed(row["value"]), row["depth"], p_text(row["p_value"])
             parts.append(text.format(mass, verb, value, span, depth, p))
-    return Markup("{} (position “{}”): {}.").format(name, position, listed(parts))
+    return Markup("{} ({}): {}.").format(name, where, listed(parts))
 
 
 def undecided(tables: Tables) -> Answer | None:
@@ -208,6 +211,12 @@ def notes(tables: Tables) -> tuple[Markup, ...]:
     return tuple(found)
 
 
+def _base_or_cell(tables: Tables, key: CellKey) -> Markup:
+    if key[0] == "base":
+        return Markup("{} (base model)").format(isolated(language_name(key[2])))
+    return cell_name(tables, key)
+
+
 def _score_notes(tables: Tables) -> list[Markup]:
     measure = tables.plan["main_measure"]
     scores = values(tables, measure)
@@ -221,7 +230,7 @@ def _score_notes(tables: Tables) -> list[Markup]:
         found.append(text.format(measure_name(measure), points(max(e.value for e in known))))
     wanted = [(v, t) for v in variants(tables) for t in tables.plan["targets"]]
     gaps = [
-        Markup("{} ({})").format(isolated(language_name(t)), isolated(variant_name(tables, v)))
+        _base_or_cell(tables, (v.recipe, v.source, t))
         for v, t in wanted
         if (v.recipe, v.source, t) not in scores
         or not is_number(scores[v.recipe, v.source, t].value)
@@ -231,13 +240,13 @@ def _score_notes(tables: Tables) -> list[Markup]:
         more = [] if len(gaps) <= 6 else [Markup("{} more").format(len(gaps) - 6)]
         found.append(text.format(len(gaps), len(wanted), listed(gaps[:6] + more)))
     for count_name, fate in (
-        ("truncated", "had its context cut to fit the model"),
-        ("gold_lost", "lost its answer with the part that was cut"),
+        ("truncated", "had their context cut to fit the model"),
+        ("gold_lost", "lost their answer with the part that was cut"),
     ):
         cut = pooled(tables).filter((pl.col("measure") == count_name) & pl.col("value").is_finite())
         if (count := int(cut["value"].sum())) > 0:
             total = int(cut["n"].sum())
-            share = f"{count / total:.1%}" if total else "an unknown share"
+            share = share_text(count / total if total else None, 1)
             sentence = Markup("<strong>{}</strong> of {} ({}) {}.")
             asked = count_text(total, "prompt")
             found.append(sentence.format(f"{count:,}", asked, share, fate))

@@ -12,6 +12,7 @@ from babelscope.report.names import (
     interval,
     is_number,
     language_name,
+    model_title,
     plain,
     points,
     signed,
@@ -40,7 +41,7 @@ CAUSES = (
     ("empty", "empty"),
 )
 STOPS = (("newline", "new line"), ("eos", "end token"), ("length", "out of room"))
-ROW_PX, FRAME_PX = 24, 46
+ROW_PX, FRAME_PX = 24, 56
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,10 @@ def axes(labels: Sequence[str], x: dict[str, Any]) -> dict[str, Any]:
             "range": [len(labels) - 0.4, -0.6],
         },
         "margin": {
-            "l": 16 + round(6.4 * max(map(len, shown), default=0)),
-            "r": 12,
+            "l": 20 + round(6.6 * max(map(len, shown), default=0)),
+            "r": 22,
             "t": 6,
-            "b": 34,
+            "b": 44,
         },
     }
 
@@ -91,6 +92,18 @@ def gaps(rows: Sequence[int], x: float) -> dict[str, Any]:
         "textfont": {"color": "@muted", "size": 11},
         "hoverinfo": "skip",
     }
+
+
+def shaded(rows: Sequence[int], line: float | None = None) -> dict[str, Any]:
+    """Return the layout's grey bands behind rows without data, and a line of reference at x."""
+    band = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "layer": "below"}
+    look = {"fillcolor": "@nodata", "line": {"width": 0}}
+    shapes = [band | look | {"y0": i - 0.38, "y1": i + 0.38} for i in rows]
+    if line is not None:
+        stroke = {"line": {"color": "@muted", "width": 1, "dash": "dot"}, "layer": "below"}
+        ends = {"yref": "paper", "x0": line, "x1": line, "y0": 0, "y1": 1}
+        shapes.append({"type": "line", **stroke, **ends})
+    return {"shapes": shapes}
 
 
 def dots(
@@ -145,7 +158,8 @@ def gains(tables: Tables) -> tuple[Panel, ...]:
     panels = []
     for number, variant in enumerate(variants(tables)[1:]):
         own = [rows.get((variant.recipe, variant.source, t)) for t in targets]
-        traces = [gaps([i for i, row in enumerate(own) if row is None], 0.0)]
+        empty = [i for i, row in enumerate(own) if row is None]
+        traces = [gaps(empty, -reach)]
         for kind, mark in KINDS.items():
             chosen = [(i, r) for i, r in enumerate(own) if r and _kind(r) == kind]
             hover = [
@@ -158,8 +172,9 @@ def gains(tables: Tables) -> tuple[Panel, ...]:
         x = {"range": [-reach, reach], "zeroline": True, "title": "points gained over the base"}
         name = variant_name(tables, variant)
         summary = f"Gain over the base model in {len(targets)} targets after tuning on {name}"
-        figure = {"data": traces, "layout": axes(labels, x)}
-        panels.append(Panel(f"gain-{number}", name, summary, height(len(targets)), figure))
+        figure = {"data": traces, "layout": axes(labels, x) | shaded(empty)}
+        title = model_title(tables, variant)
+        panels.append(Panel(f"gain-{number}", title, summary, height(len(targets)), figure))
     return tuple(panels)
 
 
@@ -185,20 +200,23 @@ def stacked(
         traces = [gaps(empty, 0.0)]
         for part, label in parts:
             found = [shares[part].get(key, MISSING) for key in keys]
-            x = [round(e.value * 100, 2) if is_number(e.value) else None for e in found]
+            share = [round(e.value * 100, 2) if is_number(e.value) else None for e in found]
             hover = [
                 plain(f"{who}: {label} {points(e.value)} %")
                 for who, e in zip(labels, found, strict=True)
             ]
-            bar = {"type": "bar", "orientation": "h", "x": x, "y": list(range(len(keys)))}
+            bar = {"type": "bar", "orientation": "h", "x": share, "y": list(range(len(keys)))}
             look = {"color": f"@{prefix}-{part}", "line": {"color": "@paper", "width": 1}}
             traces.append(bar | {"marker": look, "hovertext": hover, "hoverinfo": "text"})
-        layout = axes(labels, {"range": [0, 100.5], "ticksuffix": " %"})
+        x = {"range": [0, 100.5], "tickvals": [0, 50, 100], "ticktext": ["0", "50", "100 %"]}
+        layout = axes(labels, x) | shaded(empty)
         layout |= {"barmode": "stack", "bargap": 0.3}
         name = language_name(target)
         figure = {"data": traces, "layout": layout}
         summary = f"{what} in {name}, for the base model and each tuned model"
-        panels.append(Panel(f"{prefix}-{number}", name, summary, height(len(keys)), figure))
+        panels.append(
+            Panel(f"{prefix}-{number}", f"asked in {name}", summary, height(len(keys)), figure)
+        )
     return tuple(panels)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from babelscope.report.names import language_name, variant_name
+from babelscope.report.names import POSITIONS, language_name, variant_name
 from babelscope.report.tables import Tables, Variant, differences, is_sure
 
 NUMBERS = 500_000
@@ -45,7 +45,7 @@ def lens_view(tables: Tables) -> LensView | None:
     targets = [t for t in tables.plan["targets"] if t in set(frame["target"])]
     codes = sorted(set(frame["language"]))
     data = {
-        "views": [[f"{p} {s}", f"{_position(p)}; {s} questions"] for p, s in views],
+        "views": [[f"{p} {s}", f"{POSITIONS.get(p, p)}; {s} questions"] for p, s in views],
         "variants": [[" ".join(map(str, o)), names[o]] for o in owners if o[0] != "base"],
         "targets": [[t, language_name(t)] for t in targets],
         "languages": {code: language_name(code) for code in codes},
@@ -66,15 +66,6 @@ def _start(tables: Tables, targets: list[str], owners: list[tuple[Any, ...]]) ->
             if owner[:2] == (recipe, source) and target in targets:
                 return [target, " ".join(map(str, owner))]
     return [targets[0] if targets else "", ""]
-
-
-def _position(position: str) -> str:
-    texts = {
-        "last": "last prompt token",
-        "gold": "positions of the gold",
-        "generated": "generated tokens",
-    }
-    return texts.get(position, position)
 
 
 def _view_order(view: tuple[str, str]) -> tuple[bool, bool, str, str]:

@@ -17,6 +17,7 @@ from babelscope.report.names import (
     p_text,
     points,
     same_language,
+    share_text,
     signed,
     source_language,
     variant_name,
@@ -38,7 +39,8 @@ Rgb = tuple[int, int, int]
 PAPER: tuple[Rgb, Rgb] = ((252, 252, 250), (34, 37, 41))
 BLUE: tuple[Rgb, Rgb] = ((12, 79, 138), (126, 190, 238))
 ORANGE: tuple[Rgb, Rgb] = ((166, 66, 10), (240, 162, 96))
-INKS: tuple[Rgb, Rgb] = ((20, 20, 19), (255, 255, 255))
+EQUALS = "p\u00a0=\u00a0"
+INKS: tuple[Rgb, Rgb] = ((0, 0, 0), (255, 255, 255))
 
 
 @dataclass(frozen=True)
@@ -194,9 +196,11 @@ def _sure(tables: Tables) -> dict[CellKey, Cell]:
         if is_sure(row):
             amount, mark = (0.75, "▲") if row["difference"] > 0 else (-0.75, "▼")
         p = p_text(row["p_holm"])
-        text = f"{mark} {p.removeprefix('p = ')}" if is_number(row["p_holm"]) else mark
+        text = f"{mark} {p.removeprefix(EQUALS)}" if is_number(row["p_holm"]) else mark
         verdict = {"▲": "helped", "▼": "harmed", "·": "undecided"}[mark]
-        cells[key] = Cell(text.replace("p < ", "<"), f"{verdict}, corrected {p}", style(amount))
+        cells[key] = Cell(
+            text.replace("p\u00a0<\u00a0", "<"), f"{verdict}, corrected {p}", style(amount)
+        )
     return cells
 
 
@@ -212,7 +216,7 @@ def _efficiencies(tables: Tables) -> dict[CellKey, Cell]:
         if value == MISSING or not is_number(value.value):
             cells[key] = Cell(NO_DATA, row["reason"] or "", "", missing=True)
         else:
-            text = f"{value.value * 100:.0f} %"
+            text = share_text(value.value)
             span = interval(value.low, value.high)
             cells[key] = Cell(text, f"{points(value.value)} % ({span})", style(value.value))
     return cells
@@ -238,9 +242,9 @@ def _certainty(row: dict[str, float] | None, *, base: bool) -> tuple[str, ...]:
     needed = row["questions_needed"]
     return (
         f"{signed(row['difference'])} ({interval(row['low'], row['high'], sign=True)})",
-        p_text(row["p_holm"]).removeprefix("p = "),
+        p_text(row["p_holm"]).removeprefix(EQUALS),
         str(row["seeds"]),
         points(row["seed_sd"]) if is_number(row["seed_sd"]) else "one seed",
-        f"{row['same_sign']:.0%}" if is_number(row["same_sign"]) else "—",
+        share_text(row["same_sign"]),
         f"{needed:,.0f}" if is_number(needed) else "unknown",
     )

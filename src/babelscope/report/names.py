@@ -27,6 +27,11 @@ MEASURES = {
     "prior_mlqa_em": "answer prior, exact match",
     "interference": "interference",
 }
+POSITIONS = {
+    "last": "last prompt token",
+    "gold": "positions of the gold",
+    "generated": "generated tokens",
+}
 LENS_ROWS = {"shared": "shared by languages", "unknown": "unknown"}
 
 # Controls that reorder or hide text: shown by name, so that no text can alter its surroundings.
@@ -120,6 +125,12 @@ def variant_name(tables: Tables, variant: Variant, step: int | None = None) -> s
     return name if step is None else f"{name}, step {step}"
 
 
+def model_title(tables: Tables, variant: Variant) -> str:
+    """Return "tuned on Odia", or "base model"."""
+    name = variant_name(tables, variant)
+    return name if variant.is_base else f"tuned on {name}"
+
+
 def measure_name(measure: str) -> str:
     """Return a measure's name in words."""
     return MEASURES.get(measure, measure.replace("_", " "))
@@ -164,7 +175,14 @@ def p_text(p: float | None) -> str:
     """Return "p = 0.012", "p < 0.001", or "no p-value"."""
     if not is_number(p):
         return "no p-value"
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+    # no-break spaces: a p-value split over two lines reads badly
+    text = "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+    return text.replace(" ", "\u00a0")
+
+
+def share_text(share: float | None, digits: int = 0) -> str:
+    """Return a 0-1 share as "62 %", or "no data"; the sign never stands on a line of its own."""
+    return f"{share * 100:.{digits}f}\u00a0%" if is_number(share) else NO_DATA
 
 
 def count_text(count: int, noun: str) -> str:

@@ -125,6 +125,7 @@ def _tables(tables: Tables) -> dict[str, panels.Table]:
         "priors": panels.priors(tables),
         "cost": panels.cost(tables),
         "counts": panels.counts(tables),
+        "totals": panels.count_totals(tables),
     }
 
 

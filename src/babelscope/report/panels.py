@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 from markupsafe import Markup
@@ -21,12 +20,12 @@ from babelscope.report.names import (
     language_name,
     measure_name,
     points,
+    share_text,
     signed,
     source_name,
     variant_name,
 )
 from babelscope.report.tables import (
-    BASE,
     CellKey,
     Tables,
     Variant,
@@ -100,7 +99,7 @@ def overgenerated(tables: Tables) -> Table:
         for target in tables.plan["targets"]:
             row = found.get((variant.recipe, variant.source, target))
             if row:
-                share = f"{row['share']:.0%}" if is_number(row["share"]) else "no loss"
+                share = share_text(row["share"]) if is_number(row["share"]) else "no loss"
                 names = (variant_name(tables, variant), language_name(target))
                 scores = tuple(points(row[key]) for key in ("f1", "prefix", "excess"))
                 loss = (signed(-row["loss"]), share) if not variant.is_base else ("—", "—")
@@ -115,9 +114,6 @@ def overgenerated(tables: Tables) -> Table:
 def quality(tables: Tables) -> Table:
     """Return a row per source on how its data compare with a human set in parallel."""
 
-    def share(value: float | None) -> str:
-        return f"{points(value)} %" if is_number(value) else NO_DATA
-
     extra = [c for c in ("identified", "noted") if c in tables.quality.columns]
     rows = []
     for r in tables.quality.to_dicts():
@@ -126,8 +122,8 @@ def quality(tables: Tables) -> Table:
         whole = (_count(r["records"]), _count(r["dropped"]))
         texts = (source_name(tables, r["source"]), r["source"], r["origin"] or "")
         more = tuple(_loose(r[c]) for c in extra)
-        kept = share(r["sentences_kept"])
-        rows.append((*texts, *whole, share(r["gold_verbatim"]), ratio, chrf, kept, *more))
+        kept = share_text(r["sentences_kept"], 1)
+        rows.append((*texts, *whole, share_text(r["gold_verbatim"], 1), ratio, chrf, kept, *more))
     head = (
         "Source", "Name", "Origin", "Records", "Dropped", "Gold verbatim in its context",
         "Length ratio", "chrF", "Sentences kept", *(c.capitalize() for c in extra),
@@ -142,7 +138,7 @@ def _count(value: int | None) -> str:
 def _loose(value: object) -> str:
     """Write a cell whose type the study chose: a share, a count, or words."""
     if isinstance(value, float):
-        return f"{points(value)} %" if is_number(value) else NO_DATA
+        return share_text(value, 1)
     if isinstance(value, int):
         return f"{value:,}"
     return str(value) if value not in (None, "") else "—"
@@ -162,24 +158,30 @@ def interference_table(tables: Tables) -> Table:
 
 def groups(tables: Tables) -> Table:
     """Return the mean score and gain of each group of targets that the plan names."""
+    named: dict[str, list[str]] = tables.plan.get("groups") or {}
+    rows = tuple(
+        (variant_name(tables, v), *(_group(tables, v, targets) for targets in named.values()))
+        for v in variants(tables)
+        if named
+    )
+    head = ("Model", *(f"{name} ({len(targets)})" for name, targets in named.items()))
+    caption = "Mean score (and mean gain) over groups of targets, point estimates"
+    return Table(caption, head, rows, names=1)
+
+
+def _group(tables: Tables, variant: Variant, targets: list[str]) -> str:
     measure = tables.plan["main_measure"]
     scores, rows = values(tables, measure), differences(tables, measure)
-    lines = []
-    for group, targets in (tables.plan.get("groups") or {}).items():
-        for variant in variants(tables):
-            keys = [(variant.recipe, variant.source, t) for t in targets]
-            found = [scores[k].value for k in keys if k in scores and is_number(scores[k].value)]
-            gained = [rows[k]["difference"] for k in keys if k in rows]
-            gain = "—" if variant == BASE else _mean(gained, signed)
-            counted = f"{len(found)} of {len(targets)}"
-            name = variant_name(tables, variant)
-            lines.append((group, name, counted, _mean(found, points), gain))
-    head = ("Group", "Model", "Targets with data", "Mean score", "Mean gain")
-    return Table("Means over groups of targets (point estimates)", head, tuple(lines))
-
-
-def _mean(found: list[float], write: Any) -> str:
-    return str(write(sum(found) / len(found))) if found else NO_DATA
+    keys = [(variant.recipe, variant.source, t) for t in targets]
+    found = [scores[k].value for k in keys if k in scores and is_number(scores[k].value)]
+    gained = [rows[k]["difference"] for k in keys if k in rows]
+    if not found:
+        return NO_DATA
+    notes = [signed(sum(gained) / len(gained))] if gained else []
+    if len(found) < len(targets):
+        notes.append(f"{len(found)} of {len(targets)} targets")
+    mean = points(sum(found) / len(found))
+    return f"{mean} ({', '.join(notes)})" if notes else mean
 
 
 def priors(tables: Tables) -> Table:
@@ -202,7 +204,7 @@ def cost(tables: Tables) -> Table:
     )
     total = frame["seconds"].sum() or 1.0
     rows = [
-        (r["stage"], f"{r['cells']:,}", f"{r['seconds']:,.1f}", f"{r['seconds'] / total:.0%}")
+        (r["stage"], f"{r['cells']:,}", f"{r['seconds']:,.1f}", share_text(r["seconds"] / total))
         for r in frame.to_dicts()
     ]
     if rows:
@@ -212,18 +214,35 @@ def cost(tables: Tables) -> Table:
 
 def counts(tables: Tables) -> Table:
     """Return what was cut, lost, dropped or left undecided; cells with none are left out."""
-    frame = pooled(tables).filter(pl.col("measure").is_in(COUNTS))
-    known = {(r["recipe"], r["source"], r["target"], r["measure"]): r for r in frame.to_dicts()}
+    known = _counted(tables, "target")
     rows = []
     for v in variants(tables):
         for target in tables.plan["targets"]:
-            found = [known.get((v.recipe, v.source, target, name)) for name in COUNTS]
-            if any(r and r["value"] for r in found):
-                cells = (_of(r["value"], r["n"]) if r else "—" for r in found)
-                rows.append((variant_name(tables, v), language_name(target), *cells))
+            found = [known.get((name, v.recipe, v.source, target)) for name in COUNTS]
+            if any(pair and pair[0] for pair in found):
+                rows.append((variant_name(tables, v), language_name(target), *map(_of, found)))
     head = ("Model", "Target", "Truncated", "Gold lost", "Dropped", "Undecided language")
-    return Table("Counted, of how many", head, tuple(rows))
+    return Table("Counted per target, of how many", head, tuple(rows))
 
 
-def _of(value: float | None, n: int | None) -> str:
-    return f"{value:,.0f} of {n:,}" if is_number(value) else NO_DATA
+def count_totals(tables: Tables) -> Table:
+    """Return the counts of each model over all targets; a count that was not made is a dash."""
+    known = _counted(tables)
+    rows = [
+        (variant_name(tables, v), *(_of(known.get((name, v.recipe, v.source))) for name in COUNTS))
+        for v in variants(tables)
+    ]
+    head = ("Model", "Truncated", "Gold lost", "Dropped", "Undecided language")
+    shown = tuple(rows) if known else ()
+    return Table("Counted over all targets, of how many", head, shown, names=1)
+
+
+def _counted(tables: Tables, *more: str) -> dict[tuple[str, ...], tuple[float, int]]:
+    keys = ["measure", "recipe", "source", *more]
+    frame = pooled(tables).filter(pl.col("measure").is_in(COUNTS) & pl.col("value").is_finite())
+    sums = frame.group_by(keys).agg(pl.col("value").sum(), pl.col("n").sum())
+    return {row[:-2]: row[-2:] for row in sums.select(*keys, "value", "n").rows()}
+
+
+def _of(pair: tuple[float, int] | None) -> str:
+    return f"{pair[0]:,.0f} of {pair[1]:,}" if pair else "—"

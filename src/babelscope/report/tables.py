@@ -166,7 +166,7 @@ def variants(tables: Tables) -> tuple[Variant, ...]:
         if recipe != "base"
         for source in plan["sources"]
     ]
-    seen = tables.results.select("recipe", "source").unique(maintain_order=True).rows()
+    seen = tables.results.select("recipe", "source").unique().sort("recipe", "source").rows()
     others = [Variant(r, s) for r, s in seen if r != "base" and Variant(r, s) not in planned]
     return (BASE, *planned, *others)
 

@@ -17,6 +17,7 @@ from babelscope.report.names import (
     measure_name,
     p_text,
     same_language,
+    share_text,
     signed,
     source_language,
     source_name,
@@ -56,9 +57,11 @@ def change(row: dict[str, Any]) -> Markup:
 
 
 def cell_name(tables: Tables, key: CellKey) -> Markup:
-    """Return "Greek from Odia"."""
+    """Return "Greek after tuning on Odia"."""
     variant = variant_name(tables, Variant(key[0], key[1]))
-    return Markup("{} from {}").format(isolated(language_name(key[2])), isolated(variant))
+    return Markup("{} after tuning on {}").format(
+        isolated(language_name(key[2])), isolated(variant)
+    )
 
 
 def more_questions(row: dict[str, Any]) -> int | None:
@@ -101,61 +104,71 @@ def headline(tables: Tables) -> tuple[Markup, ...]:
 
 
 def best_sources(tables: Tables) -> Answer:
-    """Say per target which source to annotate in, or which are tied."""
+    """Say per target which source to annotate in; targets with the same tie share a sentence."""
     measure = tables.plan["main_measure"]
     frame = tables.best.filter(tables.best["measure"] == measure)
     rows = {(r["recipe"], r["target"]): r for r in frame.to_dicts()}
     compared = differences(tables, measure)
     recipes = [r for r in tables.plan["recipes"] if r != "base"]
-    sentences, silent = [], []
-    for target in tables.plan["targets"]:
-        found = [(recipe, rows[recipe, target]) for recipe in recipes if (recipe, target) in rows]
-        if not found:
-            silent.append(isolated(language_name(target)))
-        for recipe, row in found:
-            recipe_words = f" (recipe {recipe})" if len(recipes) > 1 else ""
-            lead = Markup("For {}{}: ").format(strong(language_name(target)), recipe_words)
-            sentences.append(lead + _best(tables, row, compared))
+    sentences = []
+    for recipe in recipes:
+        own = [rows[recipe, t] for t in tables.plan["targets"] if (recipe, t) in rows]
+        note = f" (recipe {recipe})" if len(recipes) > 1 else ""
+        for row in own:
+            if row["best"]:
+                lead = Markup("For {}{}: ").format(strong(language_name(row["target"])), note)
+                sentences.append(lead + _winner(tables, row, compared))
+        sentences.extend(_ties(tables, [r for r in own if not r["best"]], compared, note))
+    silent = [t for t in tables.plan["targets"] if not any((r, t) in rows for r in recipes)]
     if silent:
-        sentences.append(
-            Markup("The study holds no ranking of sources for {}.").format(listed(silent))
-        )
+        text = Markup("The study holds no ranking of sources for {}.")
+        sentences.append(text.format(listed([isolated(language_name(t)) for t in silent])))
     return Answer("Which source is best for which target?", tuple(sentences), "matrix")
 
 
-def _best(tables: Tables, row: dict[str, Any], compared: dict[CellKey, dict[str, Any]]) -> Markup:
-    names = [row["best"]] if row["best"] else list(row["tied"] or [])
-    cells = [compared.get((row["recipe"], name, row["target"])) for name in names]
-    harms = bool(cells) and all(c and is_sure(c) and c["difference"] < 0 for c in cells)
-    labels = [strong(_label(tables, name)) for name in names]
-    share = f"{row['share']:.0%}" if is_number(row["share"]) else "an unknown share"
-    if not names:
-        return Markup("the sources cannot be ranked.")
-    if not row["best"]:
-        text = Markup(
-            "the data do not decide between {} (the leader is first in {} of resamples){}."
-        )
-        tail = "; each of them lowers the score" if harms else ""
-        return text.format(listed(labels), share, tail)
+def _winner(tables: Tables, row: dict[str, Any], compared: dict[CellKey, dict[str, Any]]) -> Markup:
     text = Markup("{} is best, first in {} of resamples; {}.")
+    name, share = strong(_label(tables, row["best"])), share_text(row["share"])
     if row["best"] == "base":
-        return text.format(labels[0], share, "no source beats leaving the model as it is")
-    cell = cells[0]
+        return text.format(name, share, "no source beats it")
+    cell = compared.get((row["recipe"], row["best"], row["target"]))
     if cell is None:
-        tail = Markup("its gain over the base model is not in the study")
-    elif harms:
-        tail = Markup("yet it lowers the score, {} points: the base model is better").format(
-            change(cell)
-        )
+        return text.format(name, share, "its gain over the base model is not in the study")
+    if is_sure(cell) and cell["difference"] < 0:
+        tail = Markup("yet it lowers the score, {} points ({}): the base model is better")
     elif is_sure(cell):
-        tail = Markup("it gains {} points over the base model ({})").format(
-            change(cell), p_text(cell["p_holm"])
-        )
+        tail = Markup("it gains {} points over the base model ({})")
     else:
-        tail = Markup("that it beats the base model is not shown, {} points ({})").format(
-            change(cell), p_text(cell["p_holm"])
+        tail = Markup("that it beats the base model is not shown, {} points ({})")
+    return text.format(name, share, tail.format(change(cell), p_text(cell["p_holm"])))
+
+
+def _ties(
+    tables: Tables, rows: list[dict[str, Any]], compared: dict[CellKey, dict[str, Any]], note: str
+) -> list[Markup]:
+    groups: dict[tuple[tuple[str, ...], bool], list[dict[str, Any]]] = {}
+    for row in rows:
+        names = tuple(row["tied"] or ())
+        cells = [compared.get((row["recipe"], name, row["target"])) for name in names]
+        harms = bool(cells) and all(c and is_sure(c) and c["difference"] < 0 for c in cells)
+        groups.setdefault((names, harms), []).append(row)
+    sentences = []
+    for (names, harms), members in groups.items():
+        targets = listed([strong(language_name(row["target"])) for row in members])
+        labels = listed([strong(_label(tables, name)) for name in names])
+        if not names:
+            sentences.append(Markup("For {}{} no source can be ranked.").format(targets, note))
+            continue
+        shares = sorted(row["share"] for row in members if is_number(row["share"]))
+        ends = dict.fromkeys(share_text(share) for share in (shares[:1] + shares[-1:]))
+        span = " to ".join(ends) or "an unknown share"
+        tail = "; each of them lowers the score" if harms else ""
+        text = Markup(
+            "For {}{} the data do not decide between {}: the leader is first in only {} of "
+            "resamples{}."
         )
-    return text.format(labels[0], share, tail)
+        sentences.append(text.format(targets, note, labels, span, tail))
+    return sentences
 
 
 def _label(tables: Tables, source: str) -> str:
@@ -206,25 +219,17 @@ def self_tuning(tables: Tables) -> Answer:
     rows = differences(tables, tables.plan["main_measure"])
     sentences = []
     for key, row in rows.items():
-        if same_language(source_language(tables, key[1]), key[2]):
-            name = variant_name(tables, Variant(key[0], key[1]))
-            text = Markup("{} tuned on its own {} {}: {} points ({}){}.")
-            verdict = "is not decided"
-            more: str | Markup = ""
-            if is_sure(row):
-                verdict = "is helped" if row["difference"] > 0 else "is harmed"
-            elif (extra := more_questions(row)) is not None:
-                more = Markup("; {}").format(_questions(extra))
-            sentences.append(
-                text.format(
-                    strong(language_name(key[2])),
-                    Markup("examples [{}]").format(isolated(name)),
-                    verdict,
-                    change(row),
-                    p_text(row["p_holm"]),
-                    more,
-                )
-            )
+        if not same_language(source_language(tables, key[1]), key[2]):
+            continue
+        verdict, more = "neither clearly helps nor clearly harms", ""
+        if is_sure(row):
+            verdict = "helps" if row["difference"] > 0 else "harms"
+        elif (extra := more_questions(row)) is not None:
+            more = f"; {_questions(extra)}"
+        text = Markup("Tuning on {} {} {}: {} points ({}{}).")
+        source = isolated(variant_name(tables, Variant(key[0], key[1])))
+        target, p = strong(language_name(key[2])), p_text(row["p_holm"])
+        sentences.append(text.format(source, verdict, target, change(row), p, more))
     if not sentences:
         sentences = [Markup("No source was scored in its own language: this study cannot say.")]
     return Answer("Does a language’s own data help it?", tuple(sentences), "gains")
@@ -233,4 +238,4 @@ def self_tuning(tables: Tables) -> Answer:
 def _questions(extra: int) -> str:
     if extra == 0:
         return "its questions would suffice for this pair alone, not after correction for all pairs"
-    return f"about {extra:,} more question{'' if extra == 1 else 's'} would"
+    return f"about {count_text(extra, 'more question')} would decide"

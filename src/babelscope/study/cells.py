@@ -16,7 +16,7 @@ from babelscope.identity import digest
 from babelscope.infer.generate import Decoding, generate_answers, plan_batches
 from babelscope.models.encoding import EncodedPrompt, Rendering, encode_prompt
 from babelscope.models.loading import LoadedModel
-from babelscope.records import Answer, Example, QuestionSet
+from babelscope.records import Example, QuestionSet
 from babelscope.store import (
     FINISHED,
     finish,
@@ -26,6 +26,7 @@ from babelscope.store import (
     shard,
     write_jsonl,
 )
+from babelscope.study.answers import answer_of, answer_row
 
 ANSWERING_VERSION = "1"
 """Raised whenever the same model and prompt may be answered otherwise than before."""
@@ -163,70 +164,9 @@ def answer_cell(
     )
 
 
-def answer_row(answer: Answer) -> dict[str, object]:
-    """Return an answer as a line of `answers.jsonl`."""
-    return {
-        "id": answer.id,
-        "language": answer.language,
-        "prediction": answer.prediction,
-        "prompt_tokens": answer.prompt_tokens,
-        "new_tokens": answer.new_tokens,
-        "truncated": answer.truncated,
-        "stopped": answer.stopped,
-    }
-
-
-ANSWER_TYPES: dict[str, type] = {
-    "id": str,
-    "language": str,
-    "prediction": str,
-    "prompt_tokens": int,
-    "new_tokens": int,
-    "truncated": bool,
-    "stopped": str,
-}
-
-
-def answer_of(row: object) -> Answer:
-    """Return the answer of a line of `answers.jsonl`; further keys are ignored.
-
-    Raises:
-        StoreError: the line lacks a key, or a value has another type.
-    """
-    if not isinstance(row, dict):
-        raise StoreError("answers", expected="a JSON object a line", found=type(row).__name__)
-    for key, kind in ANSWER_TYPES.items():
-        value = row.get(key)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            found = "nothing" if value is None else repr(value)
-            raise StoreError(f"answer {row.get('id')!r}, {key}", expected=kind.__name__, found=found)
-    if row["stopped"] not in ("newline", "eos", "length"):
-        raise StoreError(
-            f"answer {row['id']!r}, stopped",
-            expected="newline, eos or length",
-            found=repr(row["stopped"]),
-        )
-    return Answer(**{key: row[key] for key in ANSWER_TYPES})
-
-
-def read_answers(path: Path) -> list[Answer]:
-    """Read `answers.jsonl`.
-
-    Raises:
-        StoreError: the file is missing, or a line is not an answer.
-    """
-    return [answer_of(row) for row in read_jsonl(path)]
-
-
 def read_counts(folder: Path) -> AnswerCounts:
     """Read what happened to the prompts of a finished cell."""
     values = read_json(folder / FINISHED)
     if not isinstance(values, dict) or not all(k in values for k in AnswerCounts.__slots__):
         raise StoreError(str(folder / FINISHED), expected="the counts of a cell", found="others")
     return AnswerCounts(**{k: int(values[k]) for k in AnswerCounts.__slots__})
-
-
-def pick(rows: Sequence[Answer], ids: Sequence[str]) -> list[Answer]:
-    """Return the answers to some questions, in their order."""
-    by_id = {answer.id: answer for answer in rows}
-    return [by_id[i] for i in ids]

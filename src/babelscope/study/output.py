@@ -22,6 +22,7 @@ from babelscope.study.lens_tables import lens_table
 from babelscope.study.materials import QA, Materials
 from babelscope.study.plan import StudyPlan
 from babelscope.study.samples import samples
+from babelscope.study.schedule import planned_cells, tunings
 from babelscope.study.scores import CellScores, group_cells, guessing
 
 COMPLETE = "complete.json"
@@ -140,6 +141,8 @@ def write_plan(
                 "data": materials.digest(),
                 "study": plan_digest(plan, materials),
             },
+            "cells": len(list(planned_cells(plan))),
+            "adapters": tunings(plan),
             "language_map": dict(language_map.quality) if language_map else {},
         },
     )

@@ -19,6 +19,7 @@ from babelscope.models.adapters import (
     use_adapter,
 )
 from babelscope.models.loading import LoadedModel
+from babelscope.records import Event
 from babelscope.store import finished, slot
 from babelscope.study.cells import (
     Answering,
@@ -26,9 +27,9 @@ from babelscope.study.cells import (
     Variant,
     answer_cell,
     answering_key,
-    read_answers,
     read_counts,
 )
+from babelscope.study.answers import read_answers
 from babelscope.study.costs import CostBook
 from babelscope.study.lensing import lens_cell, lens_key
 from babelscope.study.materials import QA, Materials
@@ -43,18 +44,6 @@ from babelscope.study.scores import CellScores, score_cell
 
 TUNING_VERSION = "1"
 """Raised whenever the same base, source and recipe may give another adapter than before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What is being worked on: `done` of `total` items of a cell, `cells_done` of all cells."""
-
-    stage: str
-    cell: str
-    done: int
-    total: int
-    cells_done: int
-    cells_total: int
 
 
 Watch = Callable[[Event], None]

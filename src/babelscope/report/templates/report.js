@@ -19,7 +19,7 @@
 
   const axis = (own) => ({
     fixedrange: true, automargin: false, zeroline: false, showgrid: true,
-    gridcolor: "@grid", zerolinecolor: "@muted", zerolinewidth: 1, ticks: "",
+    gridcolor: "@grid", zerolinecolor: "@muted", zerolinewidth: 1, ticks: "outside", ticklen: 5, tickcolor: "rgba(0,0,0,0)",
     ...own,
     title: own.title ? { text: own.title, font: { size: 11, color: "@muted" }, standoff: 6 } : undefined,
   });
@@ -105,7 +105,7 @@
       add(add(panel, "h4"), "bdi", lens.languages[language]);
       const plot = add(panel, "div");
       plot.className = "plot";
-      plot.style.height = "150px";
+      plot.style.height = "164px";
       plot.setAttribute("role", "img");
       plot.setAttribute("aria-label", `Mass of ${lens.languages[language]} by depth, base and tuned; the numbers are in the table below the figure.`);
       const data = [];
@@ -113,7 +113,7 @@
         if (mass[language]) data.push(band(mass[language], name), curve(mass[language], name, dash, who));
       }
       draw(plot, { data, layout: {
-        margin: { l: 34, r: 8, t: 4, b: 30 }, xaxis: { title: "depth", showgrid: false },
+        margin: { l: 32, r: 8, t: 6, b: 42 }, xaxis: { title: "depth", showgrid: false },
         yaxis: { range: [0, top], showgrid: true, nticks: 4, ticksuffix: "" },
       } });
     }
@@ -133,7 +133,7 @@
     const top = Math.max(0.1, ...z.flat().filter(known).map(Math.abs));
     const sure = rows.flatMap((l, y) => depths.filter((d) => known(at(l, d, "p")) && at(l, d, "p") < 0.05).map((d) => [d, y]));
     const names = rows.map((l) => lens.languages[l]);
-    plot.style.height = 60 + 22 * rows.length + "px";
+    plot.style.height = 68 + 22 * rows.length + "px";
     draw(plot, {
       data: [
         { type: "heatmap", x: depths, y: rows.map((_, i) => i), z, zmin: -top, zmax: top, xgap: 1, ygap: 1,
@@ -145,7 +145,7 @@
           marker: { size: 5, color: "@ink" }, hoverinfo: "skip" },
       ],
       layout: {
-        plot_bgcolor: "@nodata", margin: { l: 16 + 6.6 * Math.max(...names.map((n) => n.length)), r: 8, t: 6, b: 36 },
+        plot_bgcolor: "@nodata", margin: { l: 20 + 6.6 * Math.max(...names.map((n) => n.length)), r: 8, t: 6, b: 44 },
         xaxis: { title: "depth", showgrid: false, dtick: depths.length > 16 ? 5 : 1 },
         yaxis: { tickvals: rows.map((_, i) => i), ticktext: names.map(isolate), autorange: "reversed" },
       },

@@ -1,0 +1,47 @@
+# One command each: the environment is made on first use and again when its files change.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO := demo-study
+
+.PHONY: demo test check bench format lint types docs-check clean help
+
+help:
+	@echo "make demo   run the embedded study and print where its report is"
+	@echo "make test   run all tests"
+	@echo "make check  format, lint, types, tests, documentation"
+	@echo "make bench  long tests and benchmarks"
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "error: Python: expected 3.11 or newer; set PYTHON=..., delete $(VENV)"; exit 2; }
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet $(TORCH_INDEX) torch -c constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/babelscope demo --out $(DEMO)
+	@echo "report: $(abspath $(DEMO))/report/index.html"
+
+test: $(STAMP)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m "not slow"
+
+format: $(STAMP)
+	$(BIN)/ruff format --check .
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+check: format lint types test
+
+bench: $(STAMP)
+	$(BIN)/pytest -m slow
+
+clean:
+	rm -rf $(VENV) $(DEMO) build

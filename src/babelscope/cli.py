@@ -1,0 +1,305 @@
+"""The command line: parse, import lazily, call one function, print."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+from babelscope.errors import BabelscopeError, SettingError, StoreError
+
+EXIT_FAULT = 2
+EXIT_INTERRUPTED = 130
+
+app = App(
+    name="babelscope",
+    help="In which language should training examples be written, and what does it do to others?",
+    version_flags=["--version"],
+)
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
+Data = Annotated[str, Parameter(help="atlas, a file, a folder, a {language} pattern or a Hub name.")]
+Language = Annotated[str, Parameter(help="Any usual code: or, ory, or-IN, ory_Orya.")]
+Limit = Annotated[int, Parameter(help="Only the first N questions, in the order of the file.")]
+Settings = Annotated[
+    list[str], Parameter(name="--set", negative="", help="KEY=VALUE, as often as needed.")
+]
+Adapter = Annotated[Path | None, Parameter(help="The folder of a tuned adapter.")]
+RecipeName = Annotated[str, Parameter(help="default or seed.")]
+Device = Annotated[str, Parameter(help="auto, cpu, cuda or spread (over several devices).")]
+Dtype = Annotated[str, Parameter(help="auto, float32, bfloat16 or float16.")]
+Revision = Annotated[str | None, Parameter(help="A Hub revision to pin.")]
+
+
+@app.command
+def demo(*, out: Path = Path("demo-study"), as_json: Json = False) -> None:
+    """Run the embedded study, offline, and print where its report is.
+
+    Example: babelscope demo
+    """
+    from babelscope.study.ready import ready_study
+
+    run(ready_study("demo"), out=out, as_json=as_json)
+
+
+@app.command
+def run(
+    study: Path,
+    *,
+    out: Path | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    settings: Settings = [],  # noqa: B006  # cyclopts reads it, nobody changes it
+    as_json: Json = False,
+) -> None:
+    """Run a study file, or continue it; results and report go to --out.
+
+    Example: babelscope run studies/demo.toml --out demo-study --dry-run
+    """
+    from babelscope.study.plan import read_plan
+
+    plan = read_plan(study, settings)
+    if dry_run:
+        from babelscope.study.estimate import estimate_cost
+
+        _print(estimate_cost(plan), as_json)
+        return
+    from babelscope.progress import watching
+    from babelscope.report.page import write_report
+    from babelscope.study.run import run_study
+
+    folder = out or Path("runs") / plan.name
+    words = ["babelscope", "run", str(study), "--out", str(folder)]
+    words += [w for s in settings for w in ("--set", s)]
+    with watching(quiet=as_json) as watch:
+        run_study(plan, folder, command=shlex.join(words), watch=watch)
+    page = write_report(folder)
+    _print({"out": str(folder), "report": str(page)}, as_json)
+
+
+@app.command
+def status(folder: Path, *, as_json: Json = False) -> None:
+    """Say how far a study has come.
+
+    Example: babelscope status demo-study
+    """
+    from babelscope.study.status import study_status
+
+    _print(study_status(folder), as_json)
+
+
+@app.command
+def report(folder: Path, *, as_json: Json = False) -> None:
+    """Draw the report of a finished study again.
+
+    Example: babelscope report demo-study
+    """
+    from babelscope.report.page import write_report
+
+    _print({"report": str(write_report(folder))}, as_json)
+
+
+@app.command
+def tune(
+    model: str,
+    *,
+    data: Data,
+    language: Language,
+    out: Path,
+    recipe: RecipeName = "default",
+    seed: int = 0,
+    save_steps: int = 0,
+    limit: Limit = 0,
+    settings: Settings = [],  # noqa: B006  # cyclopts reads it, nobody changes it
+    dtype: Dtype = "auto",
+    device: Device = "auto",
+    revision: Revision = None,
+    as_json: Json = False,
+) -> None:
+    """Tune an adapter on a training set; --set turns single switches of the recipe.
+
+    Example: babelscope tune mini --data atlas --language or --set max_steps=2 --out adapter
+    """
+    from babelscope.adapt.saving import Saving
+    from babelscope.progress import counting
+    from babelscope.study import steps
+
+    choice = steps.ModelChoice(model, None, dtype, device, revision)
+    chosen = steps.recipe_with(recipe, settings)
+    questions = steps.questions_step(data, language, limit, "tune")
+    with counting("tune", quiet=as_json) as progress:
+        saving = Saving(out, save_steps=save_steps)
+        _print(steps.tune_step(choice, questions, chosen, seed, saving, progress), as_json)
+
+
+@app.command
+def answer(
+    model: str,
+    *,
+    data: Data,
+    language: Language,
+    out: Path,
+    adapter: Adapter = None,
+    limit: Limit = 0,
+    recipe: Annotated[str | None, Parameter(help="How to answer; an adapter has its own.")] = None,
+    settings: Settings = [],  # noqa: B006  # cyclopts reads it, nobody changes it
+    dtype: Dtype = "auto",
+    device: Device = "auto",
+    revision: Revision = None,
+    as_json: Json = False,
+) -> None:
+    """Answer the questions of a data set.
+
+    Example: babelscope answer mini --data atlas --language or --limit 4 --out answers.jsonl
+    """
+    from babelscope.progress import counting
+    from babelscope.study import steps
+
+    choice = steps.ModelChoice(model, adapter, dtype, device, revision)
+    chosen = steps.recipe_with(recipe or "default", settings) if recipe or settings else None
+    questions = steps.questions_step(data, language, limit, "test")
+    with counting("answer", quiet=as_json) as progress:
+        _print(steps.answer_step(choice, questions, out, chosen, progress=progress), as_json)
+
+
+@app.command
+def score(answers: Path, *, data: Data, language: Language, as_json: Json = False) -> None:
+    """Score answers; only answered ids count.
+
+    Example: babelscope score answers.jsonl --data atlas --language or --json
+    """
+    from babelscope.study.scoring import score_step
+
+    _print(score_step(answers, data, language), as_json)
+
+
+@app.command
+def lens(
+    model: str,
+    *,
+    data: Data,
+    language: Language,
+    out: Path,
+    adapter: Adapter = None,
+    map_file: Annotated[Path | None, Parameter(name="--map", help="A language map.")] = None,
+    limit: Limit = 0,
+    dtype: Dtype = "auto",
+    device: Device = "auto",
+    revision: Revision = None,
+    as_json: Json = False,
+) -> None:
+    """Look at which language each depth leans to; writes a parquet table.
+
+    Example: babelscope lens mini --data atlas --language or --limit 4 --out lens.parquet
+    """
+    from babelscope.progress import counting
+    from babelscope.study import steps
+
+    choice = steps.ModelChoice(model, adapter, dtype, device, revision)
+    questions = steps.questions_step(data, language, limit, "test")
+    with counting("lens", quiet=as_json) as progress:
+        _print(steps.lens_step(choice, questions, out, map_file, progress=progress), as_json)
+
+
+@app.command(name="map-languages")
+def map_languages(model: str, *, text: Path, out: Path, as_json: Json = False) -> None:
+    """Make a token-to-language map from a folder of text files, one a language.
+
+    Example: babelscope map-languages mini --text texts --out map.safetensors
+    """
+    from babelscope.study.steps import map_step
+
+    _print(map_step(model, text, out), as_json)
+
+
+@app.command
+def check(
+    model: str,
+    *,
+    dtype: Dtype = "auto",
+    device: Device = "auto",
+    revision: Revision = None,
+    as_json: Json = False,
+) -> None:
+    """Say whether a model works here: its parts, its size, its tokens per language.
+
+    Example: babelscope check mini
+    """
+    from babelscope.study.check import check_model
+
+    _print(check_model(model, dtype=dtype, device=device, revision=revision), as_json)
+
+
+def _print(values: dict[str, object], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(values, ensure_ascii=False))
+        return
+    for key, value in values.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            print(f"{key}:")
+            _print_rows(value)
+        else:
+            print(f"{key}: {_words(value)}")
+
+
+def _print_rows(rows: Sequence[dict[str, object]]) -> None:
+    names = list(rows[0])
+    cells = [names, *([_words(row[n]) for n in names] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(names))]
+    for row in cells:
+        print("  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)))
+
+
+def _words(value: object) -> str:
+    if isinstance(value, dict):
+        if {"value", "low", "high"} <= set(value):
+            if value["value"] is None:
+                return "no data"
+            low, high = value["low"], value["high"]
+            between = "" if low is None else f" ({low:.3f} to {high:.3f})"
+            return f"{value['value']:.3f}{between}, n = {value.get('n')}"
+        return ", ".join(f"{k} {_words(v)}" for k, v in value.items()) or "none"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status: 0, or 2 with one line on standard error."""
+    return _guarded(lambda: app(arguments, exit_on_error=False, print_error=False))
+
+
+def _guarded(work: Callable[[], object]) -> int:
+    try:
+        work()
+        sys.stdout.flush()
+    except (BabelscopeError, CycloptsError) as error:
+        return _fault(error)
+    except BrokenPipeError:
+        # the reader of a pipe has gone; keep the interpreter from complaining about it at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        name = error.filename or "a file"
+        return _fault(
+            StoreError(str(name), expected="a file that works", found=error.strerror or str(error))
+        )
+    except RecursionError:
+        return _fault(SettingError("input", expected="less deeply nested data"))
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to continue", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def _fault(error: Exception) -> int:
+    print("error: " + " ".join(str(error).split()), file=sys.stderr)
+    return EXIT_FAULT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

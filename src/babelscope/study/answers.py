@@ -1,0 +1,64 @@
+"""The file `answers.jsonl`: a line an answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from babelscope.errors import StoreError
+from babelscope.records import Answer
+from babelscope.store import read_jsonl
+
+
+def answer_row(answer: Answer) -> dict[str, object]:
+    """Return an answer as a line of `answers.jsonl`."""
+    return {
+        "id": answer.id,
+        "language": answer.language,
+        "prediction": answer.prediction,
+        "prompt_tokens": answer.prompt_tokens,
+        "new_tokens": answer.new_tokens,
+        "truncated": answer.truncated,
+        "stopped": answer.stopped,
+    }
+
+
+ANSWER_TYPES: dict[str, type] = {
+    "id": str,
+    "language": str,
+    "prediction": str,
+    "prompt_tokens": int,
+    "new_tokens": int,
+    "truncated": bool,
+    "stopped": str,
+}
+
+
+def answer_of(row: object) -> Answer:
+    """Return the answer of a line of `answers.jsonl`; further keys are ignored.
+
+    Raises:
+        StoreError: the line lacks a key, or a value has another type.
+    """
+    if not isinstance(row, dict):
+        raise StoreError("answers", expected="a JSON object a line", found=type(row).__name__)
+    for key, kind in ANSWER_TYPES.items():
+        value = row.get(key)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            found = "nothing" if value is None else repr(value)
+            raise StoreError(f"answer {row.get('id')!r}, {key}", expected=kind.__name__, found=found)
+    if row["stopped"] not in ("newline", "eos", "length"):
+        raise StoreError(
+            f"answer {row['id']!r}, stopped",
+            expected="newline, eos or length",
+            found=repr(row["stopped"]),
+        )
+    return Answer(**{key: row[key] for key in ANSWER_TYPES})
+
+
+def read_answers(path: Path) -> list[Answer]:
+    """Read `answers.jsonl`.
+
+    Raises:
+        StoreError: the file is missing, or a line is not an answer.
+    """
+    return [answer_of(row) for row in read_jsonl(path)]

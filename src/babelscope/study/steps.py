@@ -1,0 +1,258 @@
+"""One function a command: what the command line does, and what a program may call instead."""
+
+from __future__ import annotations
+
+
+import shutil
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import polars as pl
+
+from babelscope.adapt.recipes import Recipe, change, find_recipe, rendering_of
+from babelscope.adapt.saving import Saving
+from babelscope.adapt.tuning import tune
+from babelscope.data.prompts import TEMPLATES
+from babelscope.data.qa import first, read_qa
+from babelscope.data.texts import read_texts
+from babelscope.errors import AdapterError, SettingError, StoreError
+from babelscope.infer.generate import Decoding
+from babelscope.languages import language as find_language
+from babelscope.measure.language_map import load_map, save_map
+from babelscope.measure.lens import lens_rows
+from babelscope.models.adapters import (
+    AdapterCard,
+    adapter_fingerprint,
+    answering_rendering,
+    attach_adapters,
+    check_rendering,
+    read_adapter_card,
+    use_adapter,
+)
+from babelscope.models.loading import (
+    LoadedModel,
+    load_model,
+    load_tokenizer,
+    tokenizer_fingerprint,
+)
+from babelscope.records import QuestionSet
+from babelscope.store import slot, write_text
+from babelscope.study.cells import (
+    Answering,
+    Progress,
+    answer_cell,
+    answering_key,
+    read_counts,
+)
+from babelscope.study.lensing import (
+    lens_cell,
+    lens_key,
+    make_map,
+    read_masses,
+    study_texts,
+)
+from babelscope.study.output import write_frame
+from babelscope.study.plan import POSITIONS
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """Which model is loaded, how, and with which adapter."""
+
+    name: str
+    adapter: Path | None = None
+    dtype: str = "auto"
+    device: str = "auto"
+    revision: str | None = None
+
+
+def load_choice(choice: ModelChoice) -> LoadedModel:
+    """Load a model; its adapter, if any, is checked before the weights are read."""
+    if choice.adapter is not None:
+        read_adapter_card(choice.adapter)
+    return load_model(
+        choice.name, dtype=choice.dtype, device=choice.device, revision=choice.revision
+    )
+
+
+def recipe_with(name: str, settings: Sequence[str]) -> Recipe:
+    """Return a recipe with `switch=value` settings applied."""
+    deviations: dict[str, object] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise SettingError(f"--set {setting}", expected="switch=value", found=setting)
+        try:
+            deviations[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            deviations[key.strip()] = text
+    return change(find_recipe(name), deviations)
+
+
+def recipe_of_card(card: AdapterCard) -> Recipe:
+    """Return the recipe that an adapter was tuned by."""
+    known = {f.name for f in fields(Recipe)}
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in card.recipe.items()}
+    if set(values) != known:
+        raise AdapterError(
+            f"adapter from {card.source}",
+            expected="a recipe of this version",
+            found=f"other switches: {', '.join(sorted(set(values) ^ known))}",
+            remedy="tune it again",
+        )
+    return Recipe(**values)  # type: ignore[arg-type]  # Recipe checks every type
+
+
+def how_to_answer(
+    loaded: LoadedModel, choice: ModelChoice, recipe: Recipe | None, batch_tokens: int
+) -> Answering:
+    """Return the answering of an adapter's own recipe, or of the given one, checked."""
+    card = read_adapter_card(choice.adapter) if choice.adapter else None
+    if card is not None and recipe is None:
+        recipe, rendering = recipe_of_card(card), answering_rendering(card)
+    else:
+        recipe = recipe or find_recipe("default")
+        rendering = rendering_of(recipe, TEMPLATES, "answering")
+    if card is not None:
+        check_rendering(card, loaded, rendering)
+    decoding = Decoding(
+        max_new_tokens=recipe.answer_tokens,
+        stop_at_newline=recipe.stop_at_newline,
+        temperature=recipe.temperature,
+        top_k=recipe.top_k,
+        top_p=recipe.top_p,
+    )
+    return Answering(rendering, decoding, batch_tokens)
+
+
+def tune_step(
+    choice: ModelChoice,
+    questions: QuestionSet,
+    recipe: Recipe,
+    seed: int,
+    saving: Saving,
+    progress: Progress | None = None,
+) -> dict[str, object]:
+    """Tune an adapter; returns what its card says, without the example."""
+    cards = tune(
+        load_choice(choice), questions, recipe, seed=seed, saving=saving, progress=progress
+    )
+    final = cards[-1]
+    return {
+        "out": str(saving.out),
+        "variants": [card.step for card in cards],
+        "recipe": final.recipe["name"],
+        "source": final.source,
+        "seed": final.seed,
+        "precision": final.precision_used,
+        "first_loss_nats": final.loss_curve[0],
+        "last_loss_nats": final.loss_curve[-1],
+        **final.counts,
+    }
+
+
+def answer_step(
+    choice: ModelChoice,
+    questions: QuestionSet,
+    out: Path,
+    recipe: Recipe | None = None,
+    batch_tokens: int = 8192,
+    progress: Progress | None = None,
+) -> dict[str, object]:
+    """Answer questions into `out`; an interrupted call is continued by the next one."""
+    _check_writable(out)
+    loaded = load_choice(choice)
+    answering = how_to_answer(loaded, choice, recipe, batch_tokens)
+    adapter = adapter_fingerprint(choice.adapter) if choice.adapter else ""
+    key = answering_key(loaded.fingerprint, str(loaded.dtype), adapter, questions, answering)
+    work = out.with_name(f".{out.name}.work")
+    folder = slot(work, "answers", key)
+    with _adapted(loaded, choice.adapter) as ready:
+        answer_cell(ready, questions, answering, folder, progress)
+    counts = read_counts(folder)
+    write_text(out, (folder / "answers.jsonl").read_text(encoding="utf-8"))
+    shutil.rmtree(work, ignore_errors=True)
+    return {"out": str(out), **asdict(counts), "dropped": dict(questions.dropped)}
+
+
+def lens_step(
+    choice: ModelChoice,
+    questions: QuestionSet,
+    out: Path,
+    map_file: Path | None = None,
+    recipe: Recipe | None = None,
+    batch_tokens: int = 4096,
+    progress: Progress | None = None,
+) -> dict[str, object]:
+    """Write the language mass of each depth and position; without a map, atlas's languages."""
+    _check_writable(out)
+    loaded = load_choice(choice)
+    answering = how_to_answer(loaded, choice, recipe, batch_tokens)
+    adapter = adapter_fingerprint(choice.adapter) if choice.adapter else ""
+    if map_file:
+        language_map = load_map(map_file, tokenizer_fingerprint(loaded.tokenizer))
+    else:
+        texts = study_texts(_default_languages(questions), {"": questions}, "")
+        language_map = make_map(loaded.tokenizer, loaded.parts.vocabulary_rows, texts)
+    own = answering_key(loaded.fingerprint, str(loaded.dtype), adapter, questions, answering)
+    work = out.with_name(f".{out.name}.work")
+    folder = slot(work, "lens", lens_key(own, language_map, POSITIONS))
+    with _adapted(loaded, choice.adapter) as ready:
+        lens_cell(ready, questions, answering, language_map, POSITIONS, folder, progress)
+    masses = read_masses(folder)
+    frame = lens_frame(masses, [e.context_id for e in questions.examples], language_map.columns)
+    write_frame(out, frame)
+    shutil.rmtree(work, ignore_errors=True)
+    return {"out": str(out), "rows": frame.height, "questions": len(questions.examples)}
+
+
+def map_step(model: str, folder: Path, out: Path) -> dict[str, object]:
+    """Make a language map from a folder of text files; returns its quality."""
+    _check_writable(out)
+    tokenizer = load_tokenizer(model)
+    texts = read_texts(folder)
+    save_map(make_map(tokenizer, len(tokenizer), texts), out)
+    made = load_map(out, tokenizer_fingerprint(tokenizer))
+    return {"out": str(out), "languages": list(made.languages), **dict(made.quality)}
+
+
+def questions_step(data: str, language: str, limit: int, split: str) -> QuestionSet:
+    """Read the questions that a command works on; `limit` of 0 means all."""
+    if limit < 0:
+        raise SettingError("--limit", expected="0 (all) or more", found=str(limit))
+    questions = read_qa(data, find_language(language).code, split=split)
+    return first(questions, limit) if limit else questions
+
+
+def lens_frame(
+    masses: NDArray[np.float32], contexts: Sequence[str], columns: Sequence[str]
+) -> pl.DataFrame:
+    """Return the rows of `lens.parquet` from masses (prompts, positions, depths, columns)."""
+    rows = lens_rows(masses[np.newaxis], contexts, columns, POSITIONS)
+    names = ("depth", "position", "language", "mass", "low", "high", "n")
+    return pl.DataFrame([{name: row[name] for name in names} for row in rows])
+
+
+def _default_languages(questions: QuestionSet) -> tuple[str, ...]:
+    return tuple(sorted({*atlas.languages(), questions.language}))
+
+
+def _check_writable(out: Path) -> None:
+    """Fail before the work, not after it."""
+    if out.is_dir():
+        raise StoreError(str(out), expected="a file's name", found="a folder")
+    probe = out.with_name(f".{out.name}.probe")
+    write_text(probe, "")
+    probe.unlink()
+
+
+@contextmanager
+def _adapted(loaded: LoadedModel, adapter: Path | None) -> Iterator[LoadedModel]:
+    if adapter is None:
+        yield loaded
+        return
+    ready = attach_adapters(loaded, {"adapter": adapter})
+    with use_adapter(ready, "adapter"):
+        yield ready

@@ -1,0 +1,352 @@
+"""Answers: batch and padding change nothing, in every family, against transformers' own loop."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from peft import LoraConfig, get_peft_model
+from tiny import FAMILIES, tiny_model, tiny_tokenizer
+
+from babelscope.errors import ModelError, SettingError
+from babelscope.infer import generate
+from babelscope.infer.generate import Decoding, generate_answers, plan_batches
+from babelscope.infer.sampling import answer_generator, choose_tokens, cut_tail
+from babelscope.models.encoding import EncodedPrompt
+from babelscope.models.loading import LoadedModel
+from babelscope.models.parts import locate_parts
+from babelscope.records import Answer
+
+TOKENIZER = tiny_tokenizer()
+NEWLINE = TOKENIZER("\n", add_special_tokens=False)["input_ids"][0]
+EOS = TOKENIZER.eos_token_id
+
+
+def _loaded(family: str, *, newline: float = 0.0, eos: float = 0.0) -> LoadedModel:
+    """A tiny model whose newline and end rows are scaled, so that answers end in all ways."""
+    model = tiny_model(family)
+    with torch.no_grad():
+        for row, factor in ((NEWLINE, newline), (EOS, eos)):
+            if factor:
+                model.get_output_embeddings().weight[row] *= factor
+    return LoadedModel(
+        model=model,
+        tokenizer=TOKENIZER,
+        parts=locate_parts(model),
+        name=family,
+        fingerprint=family,
+        dtype=torch.float32,
+        device=torch.device("cpu"),
+    )
+
+
+def _prompts(count: int, *, longest: int = 60, seed: int = 0) -> list[EncodedPrompt]:
+    draw = random.Random(seed)
+    return [
+        EncodedPrompt(
+            str(n),
+            tuple(draw.randrange(4, len(TOKENIZER)) for _ in range(draw.randint(1, longest))),
+            truncated=n % 3 == 0,
+            gold_lost=False,
+        )
+        for n in range(count)
+    ]
+
+
+def _one_by_one(
+    loaded: LoadedModel, prompts: Sequence[EncodedPrompt], decoding: Decoding
+) -> list[Answer]:
+    return [generate_answers(loaded, [p], decoding, language="eng_Latn")[0] for p in prompts]
+
+
+def _reference(loaded: LoadedModel, prompt: EncodedPrompt, decoding: Decoding) -> Answer:
+    """transformers' own greedy generation of one prompt, cut afterwards by our definition."""
+    with torch.no_grad():
+        ids = torch.tensor([prompt.ids])
+        out = loaded.model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=False,
+            max_new_tokens=decoding.max_new_tokens,
+            eos_token_id=EOS,
+            pad_token_id=3,
+        )
+    new = out[0, len(prompt.ids) :].tolist()
+    stopped = "length"
+    for count in range(1, len(new) + 1):
+        text = TOKENIZER.decode(new[:count], skip_special_tokens=True)
+        if new[count - 1] == EOS:
+            new, stopped = new[:count], "eos"
+            break
+        if decoding.stop_at_newline and "\n" in text:
+            new, stopped = new[:count], "newline"
+            break
+    text = TOKENIZER.decode(new, skip_special_tokens=True)
+    if decoding.stop_at_newline:
+        text = text.split("\n")[0]
+    return Answer(
+        id=prompt.id,
+        language="eng_Latn",
+        prediction=text.strip(),
+        prompt_tokens=len(prompt.ids),
+        new_tokens=len(new),
+        truncated=prompt.truncated,
+        stopped=stopped,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_batches_equal_transformers_one_at_a_time(family: str) -> None:
+    loaded = _loaded(family, newline=1.7, eos=1.7)
+    prompts = _prompts(14)
+    decoding = Decoding(max_new_tokens=12)
+    expected = [_reference(loaded, p, decoding) for p in prompts]
+    assert generate_answers(loaded, prompts, decoding, language="eng_Latn") == expected
+    assert _one_by_one(loaded, prompts, decoding) == expected
+    backwards = generate_answers(loaded, prompts[::-1], decoding, language="eng_Latn")
+    assert backwards[::-1] == expected
+    assert len({a.prediction for a in expected}) > 3
+
+
+def test_answers_end_in_every_way() -> None:
+    seen = set()
+    for family in FAMILIES:
+        loaded = _loaded(family, newline=1.7, eos=1.7)
+        answers = generate_answers(loaded, _prompts(14), Decoding(12), language="eng_Latn")
+        seen |= {a.stopped for a in answers}
+        for answer in answers:
+            assert "\n" not in answer.prediction
+            assert "</s>" not in answer.prediction
+            assert answer.new_tokens <= 12
+            if answer.stopped == "length":
+                assert answer.new_tokens == 12
+    assert seen == {"newline", "eos", "length"}
+
+
+def test_the_newline_stop_can_be_turned_off() -> None:
+    loaded = _loaded("llama", newline=3.0)
+    prompts = _prompts(10)
+    on = generate_answers(loaded, prompts, Decoding(8), language="x")
+    off = generate_answers(loaded, prompts, Decoding(8, stop_at_newline=False), language="x")
+    assert any(a.stopped == "newline" for a in on)
+    assert all(a.stopped in ("length", "eos") for a in off)
+    assert any("\n" in a.prediction for a in off)
+    for short, long in zip(on, off, strict=True):
+        assert long.new_tokens >= short.new_tokens
+
+
+class _Script(torch.nn.Module):
+    """A stand-in for a model's forward pass: it says fixed tokens whatever it reads."""
+
+    def __init__(self, loaded: LoadedModel, tokens: Sequence[int]) -> None:
+        super().__init__()
+        self.config, self.generation_config = loaded.model.config, loaded.model.generation_config
+        self.tokens, self.step = list(tokens), 0
+
+    def forward(self, input_ids: torch.Tensor, **_: object) -> object:
+        logits = torch.zeros(len(input_ids), 1, 512)
+        logits[:, 0, self.tokens[self.step]] = 1.0
+        self.step += 1
+        return type("Output", (), {"logits": logits})()
+
+
+def _said(*tokens: int, decoding: Decoding | None = None) -> Answer:
+    loaded = _loaded("llama")
+    loaded = dataclasses.replace(loaded, model=_Script(loaded, tokens))
+    chosen = decoding or Decoding(len(tokens))
+    return generate_answers(loaded, _prompts(1), chosen, language="x")[0]
+
+
+def _ids(text: str) -> list[int]:
+    return TOKENIZER(text, add_special_tokens=False)["input_ids"]
+
+
+def test_the_text_decides_where_an_answer_ends() -> None:
+    answer = _said(*_ids(" New Delhi\nQ: What"))
+    assert (answer.prediction, answer.stopped) == ("New Delhi", "newline")
+    assert answer.new_tokens == len(_ids(" New Delhi")) + 1
+    empty = _said(*_ids("\nNew"))
+    assert (empty.prediction, empty.stopped, empty.new_tokens) == ("", "newline", 1)
+    ended = _said(*_ids(" नई"), EOS, *_ids(" x"))
+    assert (ended.prediction, ended.stopped) == ("नई", "eos")
+    assert ended.new_tokens == len(_ids(" नई")) + 1
+    silent = _said(EOS)
+    assert (silent.prediction, silent.stopped, silent.new_tokens) == ("", "eos", 1)
+    last = _said(*_ids(" a\n"))
+    assert (last.prediction, last.stopped) == ("a", "newline")
+    assert _said(*_ids(" a b")).stopped == "length"
+
+
+def test_a_newline_inside_a_token_ends_the_text() -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens([" end.\n\nQ"])
+    inside = tokenizer.convert_tokens_to_ids(" end.\n\nQ")
+    loaded = dataclasses.replace(_loaded("llama"), tokenizer=tokenizer)
+    loaded = dataclasses.replace(loaded, model=_Script(loaded, [inside, inside]))
+    answer = generate_answers(loaded, _prompts(1), Decoding(2), language="x")[0]
+    assert (answer.prediction, answer.stopped, answer.new_tokens) == ("end.", "newline", 1)
+
+
+def test_all_end_tokens_of_the_generation_settings_end_an_answer() -> None:
+    loaded = _loaded("llama")
+    other = _ids("a")[0]
+    loaded.model.generation_config.eos_token_id = [7, other]
+    loaded = dataclasses.replace(loaded, model=_Script(loaded, [*_ids("b"), other, 9]))
+    answer = generate_answers(loaded, _prompts(1), Decoding(3), language="x")[0]
+    assert (answer.stopped, answer.new_tokens) == ("eos", 2)
+
+
+def test_a_models_own_sampling_settings_change_nothing() -> None:
+    loaded = _loaded("qwen2")
+    plain = generate_answers(loaded, _prompts(4), Decoding(6), language="x")
+    loaded.model.generation_config.do_sample = True
+    loaded.model.generation_config.repetition_penalty = 5.0
+    assert generate_answers(loaded, _prompts(4), Decoding(6), language="x") == plain
+
+
+SAMPLED = Decoding(10, temperature=1.0, top_k=50, top_p=0.95, seed=3)
+
+
+def test_sampled_answers_depend_on_the_seed_and_not_on_the_batch() -> None:
+    loaded = _loaded("bloom")
+    prompts = _prompts(9)
+    together = generate_answers(loaded, prompts, SAMPLED, language="eng_Latn")
+    assert _one_by_one(loaded, prompts, SAMPLED) == together
+    assert generate_answers(loaded, prompts, SAMPLED, language="eng_Latn") == together
+    other = dataclasses.replace(SAMPLED, seed=4)
+    assert generate_answers(loaded, prompts, other, language="eng_Latn") != together
+    assert generate_answers(loaded, prompts, Decoding(10), language="eng_Latn") != together
+
+
+def test_cold_sampling_is_greedy() -> None:
+    loaded = _loaded("bloom")
+    cold = Decoding(10, temperature=1e-4)
+    assert generate_answers(loaded, _prompts(5), cold, language="x") == generate_answers(
+        loaded, _prompts(5), Decoding(10), language="x"
+    )
+
+
+def test_top_k_and_top_p_cut_as_transformers_does() -> None:
+    from transformers import TopKLogitsWarper, TopPLogitsWarper
+
+    torch.manual_seed(0)
+    for top_k, top_p in ((5, 1.0), (0, 0.5), (20, 0.9), (1, 1.0), (500, 0.05)):
+        scores = 3 * torch.randn(200)
+        expected = scores[None]
+        if top_k:
+            expected = TopKLogitsWarper(top_k)(None, expected)
+        if top_p < 1:
+            expected = TopPLogitsWarper(top_p)(None, expected)
+        ours = cut_tail(scores, Decoding(temperature=1.0, top_k=top_k, top_p=top_p))
+        torch.testing.assert_close(ours / ours.sum(), expected[0].softmax(dim=-1))
+
+
+def test_sampling_follows_the_probabilities() -> None:
+    logits = torch.log(torch.tensor([0.1, 0.2, 0.7]))
+    draws = []
+    for n in range(3000):
+        source = answer_generator(SAMPLED, str(n))
+        draws += choose_tokens(logits[None], [source], Decoding(temperature=1.0))
+    shares = np.bincount(draws, minlength=3) / 3000
+    # four standard errors of a share: 4 * sqrt(.25 / 3000) = .037
+    np.testing.assert_allclose(shares, [0.1, 0.2, 0.7], atol=0.037)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+@pytest.mark.parametrize("family", ["bloom", "qwen2"])
+def test_an_adapted_model_answers_in_batches_alike(family: str) -> None:
+    loaded = _loaded(family)
+    plain = generate_answers(loaded, _prompts(6), Decoding(8), language="eng_Latn")
+    config = LoraConfig(r=8, target_modules="all-linear", init_lora_weights=False)
+    torch.manual_seed(1)
+    tuned = dataclasses.replace(loaded, model=get_peft_model(loaded.model, config).eval())
+    answers = generate_answers(tuned, _prompts(6), Decoding(8), language="eng_Latn")
+    assert answers != plain
+    assert answers == _one_by_one(tuned, _prompts(6), Decoding(8))
+    assert answers == [_reference(tuned, p, Decoding(8)) for p in _prompts(6)]
+
+
+def test_out_of_memory_halves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = _loaded("qwen2")
+    expected = generate_answers(loaded, _prompts(7), Decoding(5), language="x")
+    real, sizes = generate._generate, []
+
+    def small(loaded: LoadedModel, prompts: Sequence[EncodedPrompt], decoding: Decoding) -> object:
+        sizes.append(len(prompts))
+        if len(prompts) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
+        return real(loaded, prompts, decoding)
+
+    monkeypatch.setattr(generate, "_generate", small)
+    assert generate_answers(loaded, _prompts(7), Decoding(5), language="x") == expected
+    assert sizes == [7, 3, 1, 2, 4, 2, 2]
+
+
+def test_out_of_memory_for_one_prompt_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> object:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+
+    monkeypatch.setattr(generate, "_generate", never)
+    with pytest.raises(ModelError, match="example 0"):
+        generate_answers(_loaded("qwen2"), _prompts(1), Decoding(), language="x")
+
+
+def test_other_faults_are_not_taken_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> object:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(generate, "_generate", broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        generate_answers(_loaded("qwen2"), _prompts(2), Decoding(), language="x")
+
+
+def test_no_prompts_no_answers() -> None:
+    assert generate_answers(_loaded("bloom"), [], Decoding(), language="x") == []
+
+
+def test_prompts_beyond_the_models_positions() -> None:
+    loaded = _loaded("llama")
+    loaded.model.config.max_position_embeddings = 40
+    long = EncodedPrompt("0", (5,) * 39, False, False)
+    with pytest.raises(SettingError, match=r"40 positions.*found 39 \+ 2"):
+        generate_answers(loaded, [long], Decoding(2), language="x")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"max_new_tokens": 0},
+        {"temperature": -0.1},
+        {"temperature": float("nan")},
+        {"top_k": -1},
+        {"top_p": 0.0},
+        {"top_p": 1.5},
+    ],
+)
+def test_settings_out_of_range(fault: dict[str, float]) -> None:
+    with pytest.raises(SettingError, match=next(iter(fault))):
+        Decoding(**fault)  # type: ignore[arg-type]
+
+
+@given(st.lists(st.integers(1, 300), max_size=40), st.integers(1, 1000))
+def test_batches_hold_every_prompt_once_within_the_budget(lengths: list[int], budget: int) -> None:
+    prompts = [EncodedPrompt(str(n), (5,) * k, False, False) for n, k in enumerate(lengths)]
+    batches = plan_batches(prompts, budget)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    order = [lengths[i] for batch in batches for i in batch]
+    assert order == sorted(lengths, reverse=True)
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * lengths[batch[0]] <= budget
+    for batch in batches[:-1]:  # none is left less full than it could be
+        assert (len(batch) + 1) * lengths[batch[0]] > budget
+
+
+def test_a_budget_below_one() -> None:
+    with pytest.raises(SettingError):
+        plan_batches(_prompts(2), 0)

@@ -1,0 +1,286 @@
+"""The report as a page: parsed as a browser would, and compared with the planted numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import polars as pl
+import pytest
+from fake_study import (
+    BASE,
+    GAIN,
+    HOSTILE,
+    MISSING_CELL,
+    SOURCES,
+    TARGETS,
+    make_study,
+    samples,
+)
+
+from babelscope.errors import StoreError
+from babelscope.report.page import embed, write_report
+
+MEGABYTE = 1 << 20
+VOID = {"meta", "br", "img", "link", "input", "hr"}
+DATA = ("results", "comparisons", "best", "transfer", "lens", "quality", "samples", "cost")
+
+
+class Page(HTMLParser):
+    """Collects the text by section, the attributes of every element, and script bodies."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.open: list[tuple[str, str]] = []
+        self.sections: dict[str, str] = {}
+        self.scripts: list[tuple[dict[str, str], str]] = []
+        self.everything = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        own = {name: value or "" for name, value in attrs}
+        self.tags.append((tag, own))
+        if tag == "script":
+            self.scripts.append((own, ""))
+        if tag not in VOID:
+            self.open.append((tag, own.get("id", "")))
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.open and self.open[-1][0] != tag:
+            self.open.pop()
+        if self.open:
+            self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        names = [tag for tag, _ in self.open]
+        if "script" in names:
+            own, text = self.scripts[-1]
+            self.scripts[-1] = (own, text + data)
+            return
+        if "style" in names:
+            return
+        self.everything += data
+        for tag, name in self.open:
+            if tag == "section":
+                self.sections[name] = self.sections.get(name, "") + data
+
+    def words(self, section: str) -> str:
+        return " ".join(self.sections[section].split())
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_study(tmp_path_factory.mktemp("report") / "study")
+
+
+@pytest.fixture(scope="module")
+def html(study: Path) -> str:
+    return write_report(study).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Page:
+    return Page(html)
+
+
+def without(study: Path, folder: Path, *names: str) -> Page:
+    """Return the report of a copy of the study that lacks some tables."""
+    shutil.copytree(study, folder, ignore=shutil.ignore_patterns("report"))
+    for name in names:
+        for path in folder.glob(f"{name}.*"):
+            path.unlink()
+    return Page(write_report(folder).read_text(encoding="utf-8"))
+
+
+def test_sections_stand_in_order(page: Page) -> None:
+    order = ["answer", "matrix", "gains", "causes", "inside", "examples", "quality", "groups"]
+    assert [i["id"] for tag, i in page.tags if tag == "section"] == [*order, "provenance"]
+
+
+def test_every_score_of_the_study_is_on_the_page(page: Page) -> None:
+    matrix = page.words("matrix")
+    for source, _, _ in (("", "", ""), *SOURCES):
+        for target in TARGETS:
+            if (source, target) == MISSING_CELL:
+                continue
+            score = BASE[target] + GAIN.get((source, target), 0.0)
+            assert f"{100 * score:.1f}" in matrix
+
+
+def test_planted_gain_stands_with_interval_and_p(page: Page) -> None:
+    for section in ("answer", "matrix"):
+        assert "+40.1 (+32.1 to +48.1)" in page.words(section)
+    assert "−25.3 (−33.3 to −17.3)" in page.words("answer")
+    assert "p = 0.002" in page.words("answer").replace("\u00a0", " ")
+
+
+def test_missing_cell_is_hatched_and_never_zero(html: str, page: Page) -> None:
+    views = html.count('<table class="heat">')
+    assert views == 4
+    # one cell in three views; in efficiency also all cells of the two sources without a test set
+    assert len([1 for t, a in page.tags if t == "td" and a.get("class") == "missing"]) == 3 + 12
+    figures = json.loads(next(s for a, s in page.scripts if a.get("id") == "figures"))
+    row = TARGETS.index(MISSING_CELL[1])
+    drawn = figures["gain-1"]["data"]
+    assert [t["y"] for t in drawn if t["mode"] == "text"] == [[row]]
+    assert all(row not in t["y"] for t in drawn if t["mode"] == "markers")
+
+
+def test_figures_hold_the_planted_numbers(page: Page) -> None:
+    figures = json.loads(next(s for a, s in page.scripts if a.get("id") == "figures"))
+    helped = next(t for t in figures["gain-0"]["data"] if t["y"] == [0])
+    assert helped["x"] == [40.12]
+    assert helped["error_x"]["array"] == [8.0]
+    assert helped["marker"]["symbol"] == "triangle-up"
+    exact = next(t for t in figures["cause-0"]["data"] if t.get("type") == "bar")
+    assert exact["x"] == [40.0] * 4
+    lens = json.loads(next(s for a, s in page.scripts if a.get("id") == "lens"))
+    assert lens["start"] == ["ory_Orya", "default or 30"]
+    shift = lens["cells"]["ory_Orya|default or 30|last all"]["difference"]["ben_Beng"]
+    assert (shift["value"][5], shift["p"][5]) == (-12.0, 0.004)
+    assert lens["cells"]["ory_Orya|base|last all"]["mass"]["ory_Orya"]["value"][6] == 41.0
+
+
+def test_every_figure_has_a_table_and_a_spoken_name(page: Page) -> None:
+    plots = [a for _, a in page.tags if a.get("class") == "plot"]
+    assert plots
+    assert all(a.get("role") == "img" and a.get("aria-label") for a in plots)
+    figures = sum(tag == "figure" for tag, _ in page.tags)
+    assert figures == 7
+    assert page.everything.count("The numbers behind this figure") == figures
+
+
+def test_nothing_is_fetched(html: str, page: Page) -> None:
+    for _tag, attributes in page.tags:
+        for name in ("src", "href", "action", "srcset", "data", "poster"):
+            assert attributes.get(name, "#").startswith("#")
+    style = html[html.index("<style>") : html.index("</style>")]
+    assert "url(" not in style
+    assert "@import" not in style
+    policy = next(a["content"] for t, a in page.tags if a.get("http-equiv"))
+    assert policy.startswith("default-src 'none'")
+
+
+def test_hostile_text_stays_text(html: str, page: Page) -> None:
+    # two data blocks, plotly, and our own script: nothing from the study opened another
+    assert [a.get("type", "") for a, _ in page.scripts] == ["application/json"] * 2 + [""] * 2
+    assert not any(name.startswith("on") for _, a in page.tags for name in a)
+    assert not any(tag in ("img", "i", "iframe") for tag, _ in page.tags)
+    assert HOSTILE in page.sections["examples"]
+    assert 'q2" onclick="hacked()' in page.sections["examples"]
+    assert "What is <i>it</i>?" in page.sections["examples"]
+    assert "de<b>&marian" in page.sections["quality"]
+
+
+def test_overrides_are_named_not_obeyed(html: str, page: Page) -> None:
+    assert "\u202e" not in html
+    assert "price U+202Egnp.exe and U+2067open isolate" in page.sections["examples"]
+    assert "U+0007" in page.sections["examples"]
+
+
+def test_examples_carry_language_and_direction(page: Page) -> None:
+    spans = [(a.get("lang"), a.get("dir")) for _, a in page.tags if a.get("class") == "text"]
+    assert ("ar", "rtl") in spans
+    assert ("or", "ltr") in spans
+    arabic = next(s for s in samples() if s["target"] == "arb_Arab")
+    assert arabic["context"] in page.sections["examples"]
+
+
+def test_same_tables_give_the_same_bytes(study: Path, html: str, tmp_path: Path) -> None:
+    shutil.copytree(study, tmp_path / "copy", ignore=shutil.ignore_patterns("report"))
+    again = write_report(tmp_path / "copy")
+    assert again.read_bytes() == html.encode()
+    assert [p.name for p in again.parent.iterdir()] == ["index.html"]
+
+
+def test_order_of_rows_does_not_matter(study: Path, html: str, tmp_path: Path) -> None:
+    folder = tmp_path / "shuffled"
+    shutil.copytree(study, folder, ignore=shutil.ignore_patterns("report"))
+    for name in ("results", "lens", "comparisons", "transfer"):
+        frame = pl.read_parquet(folder / f"{name}.parquet")
+        frame.sample(fraction=1.0, shuffle=True, seed=7).write_parquet(folder / f"{name}.parquet")
+    assert write_report(folder).read_text(encoding="utf-8") == html
+
+
+def test_page_is_small(html: str, study: Path) -> None:
+    data = sum(p.stat().st_size for p in study.iterdir() if p.is_file())
+    assert len(html.encode()) <= 4 * MEGABYTE + data
+    assert len(html.encode()) <= 2.5 * MEGABYTE
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "words"),
+    [
+        ("results", "matrix", "No score of the main measure"),
+        ("results", "causes", "No causes of answers"),
+        ("comparisons", "gains", "No comparison with the base model"),
+        ("comparisons", "answer", "holds no comparison of a tuned model with its base"),
+        ("best", "answer", "holds no ranking of sources"),
+        ("lens", "inside", "did not look inside the model"),
+        ("quality", "quality", "quality.parquet is missing or empty"),
+        ("samples", "examples", "samples.jsonl is missing or empty"),
+        ("cost", "provenance", "cost.csv is missing or empty"),
+    ],
+)
+def test_a_missing_table_is_said_in_words(
+    study: Path, tmp_path: Path, name: str, section: str, words: str
+) -> None:
+    assert words in without(study, tmp_path / "study", name).words(section)
+
+
+def test_a_bare_plan_draws_no_empty_figure(study: Path, tmp_path: Path) -> None:
+    page = without(study, tmp_path / "study", *DATA)
+    assert not [a for t, a in page.tags if a.get("class") == "plot" or t == "figure"]
+    assert page.everything.count("missing or empty") >= 4
+
+
+def test_an_empty_table_is_like_a_missing_one(study: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    shutil.copytree(study, folder, ignore=shutil.ignore_patterns("report"))
+    pl.read_parquet(folder / "lens.parquet").clear().write_parquet(folder / "lens.parquet")
+    page = Page(write_report(folder).read_text(encoding="utf-8"))
+    assert "did not look inside the model" in page.words("inside")
+
+
+def test_broken_studies_are_one_line_errors(study: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"plan\.json.*babelscope run"):
+        write_report(tmp_path)
+    folder = tmp_path / "study"
+    shutil.copytree(study, folder, ignore=shutil.ignore_patterns("report"))
+    (folder / "lens.parquet").write_bytes(b"not a table")
+    with pytest.raises(StoreError, match=r"lens\.parquet.*readable table"):
+        write_report(folder)
+    pl.DataFrame({"depth": [1]}).write_parquet(folder / "lens.parquet")
+    with pytest.raises(StoreError, match=r"lens\.parquet.*no recipe"):
+        write_report(folder)
+    shutil.copy(study / "lens.parquet", folder)
+    (folder / "report").write_text("a file where the folder should be", encoding="utf-8")
+    with pytest.raises(StoreError, match=r"index\.html.*unharmed"):
+        write_report(folder)
+
+
+def test_embedded_json_survives_the_trip() -> None:
+    value = {"a": "</script><!--<script>&\u2028\u2029 ଓ", "b": [1.5, None]}
+    text = embed(value)
+    assert not set("<>&\u2028\u2029") & set(text)
+    assert json.loads(text) == value
+    with pytest.raises(ValueError, match="JSON"):
+        embed(math.nan)
+
+
+def test_a_large_study_stays_within_its_size(tmp_path: Path) -> None:
+    codes = "eng_Latn deu_Latn spa_Latn fra_Latn rus_Cyrl ell_Grek arb_Arab zho_Hans tha_Thai"
+    codes += " vie_Latn tur_Latn hin_Deva ben_Beng ory_Orya swh_Latn"
+    targets = codes.split()
+    sources = [(code[:3], code, "human") for code in targets]
+    folder = make_study(tmp_path / "big", sources=sources, targets=targets, seeds=(0, 1, 2))
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert len(text.encode()) <= 12 * MEGABYTE
+    assert "single seed" not in text
+    assert len(re.findall(r'class="plot" id="gain-', text)) == 15

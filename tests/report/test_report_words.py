@@ -1,0 +1,184 @@
+"""The sentences and the marks: what they claim must be what the tables hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import polars as pl
+import pytest
+from fake_study import SOURCES, TARGETS, make_study
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import Markup
+
+from babelscope.report import explain, words
+from babelscope.report.matrix import contrast, luminance, shade
+from babelscope.report.names import plain, points, share_text, signed, visible
+from babelscope.report.tables import Tables, read_study, values
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    return read_study(make_study(tmp_path_factory.mktemp("words")))
+
+
+def text(sentences: tuple[Markup, ...]) -> str:
+    return " ".join(s.striptags() for s in sentences).replace("\u00a0", " ")
+
+
+def test_headline_counts_what_holm_left(tables: Tables) -> None:
+    said = text(words.headline(tables))
+    pairs = len(SOURCES) * len(TARGETS) - 1
+    assert f"Of {pairs} pairings" in said
+    assert "clearly helped 2 and clearly harmed 2" in said
+    assert f"do not decide the other {pairs - 4}" in said
+
+
+def test_best_is_said_only_where_the_table_says_so(tables: Tables) -> None:
+    said = text(words.best_sources(tables).sentences)
+    assert "For Odia: Odia is best, first in 99 % of resamples; it gains +40.1" in said
+    assert "For Bengali, Greek, Arabic, Thai and English the data do not decide between" in said
+    assert said.count("is best") == 1
+
+
+def test_a_best_source_that_harms_is_told(tables: Tables) -> None:
+    row = {"recipe": "default", "target": "ell_Grek", "measure": "mlqa_f1", "best": "or"}
+    best = pl.DataFrame([row | {"share": 0.95, "tied": []}], schema_overrides=tables.best.schema)
+    said = text(words.best_sources(dataclasses.replace(tables, best=best)).sentences)
+    assert "yet it lowers the score, −25.3" in said
+    assert "holds no ranking of sources for Odia, Bengali, Arabic, Thai and English" in said
+
+
+def test_a_tie_of_harmful_sources_is_told(tables: Tables) -> None:
+    row = {"recipe": "default", "target": "arb_Arab", "measure": "mlqa_f1", "best": None}
+    harmful = row | {"share": 0.6, "tied": ["de<b>&marian"]}
+    best = pl.DataFrame([harmful], schema_overrides=tables.best.schema)
+    said = text(words.best_sources(dataclasses.replace(tables, best=best)).sentences)
+    assert "each of them lowers the score" in said
+
+
+def test_helped_and_harmed_name_the_planted_cells(tables: Tables) -> None:
+    said = text(words.helped_and_harmed(tables).sentences)
+    assert "Tuning on Odia helped Odia by +40.1 (+32.1 to +48.1); it harmed Greek by −25.3" in said
+    assert "Tuning on German (marian) harmed Arabic by −18.3" in said
+    assert "Bengali" not in said
+
+
+def test_self_tuning_takes_only_the_own_language(tables: Tables) -> None:
+    said = text(words.self_tuning(tables).sentences)
+    assert said == "Tuning on Odia helps Odia: +40.1 (+32.1 to +48.1) points (p = 0.002)."
+
+
+def test_undecided_self_tuning_names_the_questions(tables: Tables) -> None:
+    rows = tables.comparisons.with_columns(p_holm=pl.lit(0.4), questions_needed=pl.lit(150.4))
+    said = text(words.self_tuning(dataclasses.replace(tables, comparisons=rows)).sentences)
+    # 150 needed, 40 asked
+    assert "neither clearly helps nor clearly harms Odia" in said
+    assert "about 110 more questions would decide" in said
+
+
+def test_overgeneration_explains_the_planted_half(tables: Tables) -> None:
+    # two harmed cells lose (.2534 + .183) / 2 = .2182; half of each is over-generation
+    said = text(explain.overgeneration(tables).sentences)
+    assert "(2 pairings), SQuAD F1 fell by 21.8 points" in said
+    assert "explains 10.9 of them (50 %)" in said
+    row = explain.overgeneration_rows(tables)["default", "or", "ell_Grek"]
+    assert row["loss"] == pytest.approx(0.2534)
+    assert row["share"] == pytest.approx(0.5)
+    assert math.isnan(explain.overgeneration_rows(tables)["default", "or", "ory_Orya"]["share"])
+
+
+def test_inside_names_the_language_that_fell(tables: Tables) -> None:
+    said = text(explain.inside(tables).sentences)
+    assert "the mass of Bengali fell most, by −12.0 (−14.0 to −10.0)" in said
+    assert "at depth 5 (p = 0.004" in said
+    assert "Greek after tuning on Odia: no language’s mass changed clearly at any depth" in said
+
+
+def test_open_pairings_and_their_price(tables: Tables) -> None:
+    answer = explain.undecided(tables)
+    assert answer is not None
+    said = text(answer.sentences)
+    assert "13 of 17 pairings are not decided" in said
+    # (.4 / -.021)^2 x 10 = 3,628 needed, 40 asked
+    assert "English after tuning on Russian (nllb) (about 3,588 more)" in said
+    assert "For 11 of them" in said
+
+
+def test_notes_tell_toy_model_single_seed_gaps_and_cuts(tables: Tables) -> None:
+    said = text(explain.notes(tables))
+    assert "not the world’s languages" in said
+    assert "Single seed. Every tuned model was trained once (seed 0)" in said
+    assert "1 of 24, drawn hatched: Thai after tuning on Russian (nllb)" in said
+    # 6 base + 17 tuned cells, 3 of 40 each
+    assert "69 of 920 prompts (7.5 %) had their context cut" in said
+
+
+def test_near_zero_scores_are_called_so(tables: Tables) -> None:
+    low = tables.results.with_columns(value=pl.col("value") * 0.01)
+    assert "Every score is near zero" in text(
+        explain.notes(dataclasses.replace(tables, results=low))
+    )
+    assert "near zero" not in text(explain.notes(tables))
+
+
+def test_only_the_last_step_is_reported(tables: Tables) -> None:
+    early = tables.results.filter(pl.col("recipe") != "base").with_columns(
+        step=pl.lit(10, pl.Int64), value=pl.lit(0.123)
+    )
+    both = dataclasses.replace(tables, results=pl.concat([early, tables.results]))
+    assert values(both, "mlqa_f1") == values(tables, "mlqa_f1")
+
+
+def test_pooled_rows_win_over_seeds(tables: Tables) -> None:
+    seeds = [
+        tables.results.with_columns(seed=pl.lit(seed, pl.Int64), value=pl.lit(0.9))
+        for seed in (0, 1)
+    ]
+    both = dataclasses.replace(tables, results=pl.concat([*seeds, tables.results]))
+    assert values(both, "mlqa_f1") == values(tables, "mlqa_f1")
+
+
+def test_a_missing_folder_of_tables_is_empty_with_columns(tmp_path: Path) -> None:
+    make_study(tmp_path)
+    (tmp_path / "best.parquet").unlink()
+    assert read_study(tmp_path).best.is_empty()
+
+
+@given(st.floats(-1, 1, allow_nan=False))
+def test_text_on_every_shade_passes_aa(amount: float) -> None:
+    for back, ink in shade(amount):
+        assert contrast(back, ink) >= 4.5
+
+
+def test_contrast_agrees_with_wcag() -> None:
+    # WCAG 2.2: black on white is 21:1, #767676 on white 4.54:1
+    assert contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21.0)
+    assert contrast((0x76,) * 3, (255, 255, 255)) == pytest.approx(4.54, abs=0.01)
+    assert luminance((255, 0, 0)) == pytest.approx(0.2126)
+
+
+@given(st.text())
+def test_visible_text_is_escaped_and_keeps_its_letters(raw: str) -> None:
+    shown = visible(raw)
+    assert not any(c in shown for c in "\u202a\u202b\u202d\u202e\u2066\u2067\u2068\x00\x07")
+    bare = shown.replace('<span class="control">', "").replace("</span>", "")
+    assert "<" not in bare
+    assert ">" not in bare
+
+
+@given(st.text(alphabet="ab<>&\"'\u202e\u2066\nଓع", max_size=12))
+def test_drawn_labels_hold_no_markup(raw: str) -> None:
+    label = plain(raw)
+    assert not set("<>\u202e\u2066\n") & set(label)
+
+
+def test_numbers_are_written_for_people() -> None:
+    assert points(0.40123) == "40.1"
+    assert signed(-0.2534) == "−25.3"
+    assert signed(-0.0001) == signed(0.0) == "0.0"
+    assert points(-0.0001) == "0.0"
+    assert points(math.nan) == points(None) == signed(math.nan) == "no data"
+    assert share_text(0.845, 1) == "84.5\u00a0%"
