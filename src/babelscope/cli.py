@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -24,17 +25,63 @@ app = App(
 )
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]
-Data = Annotated[str, Parameter(help="atlas, a file, a folder, a {language} pattern or a Hub name.")]
-Language = Annotated[str, Parameter(help="Any usual code: or, ory, or-IN, ory_Orya.")]
-Limit = Annotated[int, Parameter(help="Only the first N questions, in the order of the file.")]
 Settings = Annotated[
-    list[str], Parameter(name="--set", negative="", help="KEY=VALUE, as often as needed.")
+    tuple[str, ...],
+    Parameter(name="--set", negative="", help="KEY=VALUE, as often as needed."),
 ]
 Adapter = Annotated[Path | None, Parameter(help="The folder of a tuned adapter.")]
-RecipeName = Annotated[str, Parameter(help="default or seed.")]
-Device = Annotated[str, Parameter(help="auto, cpu, cuda or spread (over several devices).")]
-Dtype = Annotated[str, Parameter(help="auto, float32, bfloat16 or float16.")]
-Revision = Annotated[str | None, Parameter(help="A Hub revision to pin.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class DataOptions:
+    """Which questions."""
+
+    data: Annotated[
+        str, Parameter(help="atlas, a file, a folder, a pattern with {language}, or a Hub name.")
+    ]
+    language: Annotated[str, Parameter(help="Any usual code: or, ory, or-IN, ory_Orya.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class SomeDataOptions(DataOptions):
+    """Which questions, and how many of them."""
+
+    limit: Annotated[int, Parameter(help="Only the first N questions, in file order.")] = 0
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class TuningOptions:
+    """How one tuning run differs from the next."""
+
+    seed: Annotated[int, Parameter(help="Of LoRA's start, data order and dropout.")] = 0
+    save_steps: Annotated[int, Parameter(help="Keep a variant every N steps.")] = 0
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ModelOptions:
+    """How a model is loaded."""
+
+    dtype: Annotated[str, Parameter(help="auto, float32, bfloat16 or float16.")] = "auto"
+    device: Annotated[str, Parameter(help="auto, cpu, cuda, or spread over devices.")] = "auto"
+    revision: Annotated[str | None, Parameter(help="A Hub revision to pin.")] = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class RecipeOptions:
+    """How a model is adapted, or how it answers."""
+
+    recipe: Annotated[str, Parameter(help="default or seed.")] = "default"
+    settings: Settings = ()
+
+
+LOADING = ModelOptions()
+RECIPE = RecipeOptions()
+TUNING = TuningOptions()
 
 
 @app.command
@@ -54,7 +101,7 @@ def run(
     *,
     out: Path | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
-    settings: Settings = [],  # noqa: B006  # cyclopts reads it, nobody changes it
+    settings: Settings = (),
     as_json: Json = False,
 ) -> None:
     """Run a study file, or continue it; results and report go to --out.
@@ -108,17 +155,11 @@ def report(folder: Path, *, as_json: Json = False) -> None:
 def tune(
     model: str,
     *,
-    data: Data,
-    language: Language,
+    questions: SomeDataOptions,
     out: Path,
-    recipe: RecipeName = "default",
-    seed: int = 0,
-    save_steps: int = 0,
-    limit: Limit = 0,
-    settings: Settings = [],  # noqa: B006  # cyclopts reads it, nobody changes it
-    dtype: Dtype = "auto",
-    device: Device = "auto",
-    revision: Revision = None,
+    tuning: TuningOptions = TUNING,
+    recipe: RecipeOptions = RECIPE,
+    loading: ModelOptions = LOADING,
     as_json: Json = False,
 ) -> None:
     """Tune an adapter on a training set; --set turns single switches of the recipe.
@@ -129,28 +170,23 @@ def tune(
     from babelscope.progress import counting
     from babelscope.study import steps
 
-    choice = steps.ModelChoice(model, None, dtype, device, revision)
-    chosen = steps.recipe_with(recipe, settings)
-    questions = steps.questions_step(data, language, limit, "tune")
+    choice = steps.ModelChoice(model, None, loading.dtype, loading.device, loading.revision)
+    chosen = steps.recipe_with(recipe.recipe, recipe.settings)
+    read = steps.questions_step(questions.data, questions.language, questions.limit, "train")
     with counting("tune", quiet=as_json) as progress:
-        saving = Saving(out, save_steps=save_steps)
-        _print(steps.tune_step(choice, questions, chosen, seed, saving, progress), as_json)
+        saving = Saving(out, save_steps=tuning.save_steps)
+        _print(steps.tune_step(choice, read, chosen, tuning.seed, saving, progress), as_json)
 
 
 @app.command
 def answer(
     model: str,
     *,
-    data: Data,
-    language: Language,
+    questions: SomeDataOptions,
     out: Path,
     adapter: Adapter = None,
-    limit: Limit = 0,
-    recipe: Annotated[str | None, Parameter(help="How to answer; an adapter has its own.")] = None,
-    settings: Settings = [],  # noqa: B006  # cyclopts reads it, nobody changes it
-    dtype: Dtype = "auto",
-    device: Device = "auto",
-    revision: Revision = None,
+    recipe: RecipeOptions | None = None,
+    loading: ModelOptions = LOADING,
     as_json: Json = False,
 ) -> None:
     """Answer the questions of a data set.
@@ -160,37 +196,33 @@ def answer(
     from babelscope.progress import counting
     from babelscope.study import steps
 
-    choice = steps.ModelChoice(model, adapter, dtype, device, revision)
-    chosen = steps.recipe_with(recipe or "default", settings) if recipe or settings else None
-    questions = steps.questions_step(data, language, limit, "test")
+    choice = steps.ModelChoice(model, adapter, loading.dtype, loading.device, loading.revision)
+    chosen = steps.recipe_with(recipe.recipe, recipe.settings) if recipe else None
+    read = steps.questions_step(questions.data, questions.language, questions.limit, "test")
     with counting("answer", quiet=as_json) as progress:
-        _print(steps.answer_step(choice, questions, out, chosen, progress=progress), as_json)
+        _print(steps.answer_step(choice, read, out, chosen, progress=progress), as_json)
 
 
 @app.command
-def score(answers: Path, *, data: Data, language: Language, as_json: Json = False) -> None:
+def score(answers: Path, *, questions: DataOptions, as_json: Json = False) -> None:
     """Score answers; only answered ids count.
 
     Example: babelscope score answers.jsonl --data atlas --language or --json
     """
     from babelscope.study.scoring import score_step
 
-    _print(score_step(answers, data, language), as_json)
+    _print(score_step(answers, questions.data, questions.language), as_json)
 
 
 @app.command
 def lens(
     model: str,
     *,
-    data: Data,
-    language: Language,
+    questions: SomeDataOptions,
     out: Path,
     adapter: Adapter = None,
     map_file: Annotated[Path | None, Parameter(name="--map", help="A language map.")] = None,
-    limit: Limit = 0,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
-    revision: Revision = None,
+    loading: ModelOptions = LOADING,
     as_json: Json = False,
 ) -> None:
     """Look at which language each depth leans to; writes a parquet table.
@@ -200,10 +232,10 @@ def lens(
     from babelscope.progress import counting
     from babelscope.study import steps
 
-    choice = steps.ModelChoice(model, adapter, dtype, device, revision)
-    questions = steps.questions_step(data, language, limit, "test")
+    choice = steps.ModelChoice(model, adapter, loading.dtype, loading.device, loading.revision)
+    read = steps.questions_step(questions.data, questions.language, questions.limit, "test")
     with counting("lens", quiet=as_json) as progress:
-        _print(steps.lens_step(choice, questions, out, map_file, progress=progress), as_json)
+        _print(steps.lens_step(choice, read, out, map_file, progress=progress), as_json)
 
 
 @app.command(name="map-languages")
@@ -218,21 +250,17 @@ def map_languages(model: str, *, text: Path, out: Path, as_json: Json = False) -
 
 
 @app.command
-def check(
-    model: str,
-    *,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
-    revision: Revision = None,
-    as_json: Json = False,
-) -> None:
+def check(model: str, *, loading: ModelOptions = LOADING, as_json: Json = False) -> None:
     """Say whether a model works here: its parts, its size, its tokens per language.
 
     Example: babelscope check mini
     """
     from babelscope.study.check import check_model
 
-    _print(check_model(model, dtype=dtype, device=device, revision=revision), as_json)
+    found = check_model(
+        model, dtype=loading.dtype, device=loading.device, revision=loading.revision
+    )
+    _print(found, as_json)
 
 
 def _print(values: dict[str, object], as_json: bool) -> None:

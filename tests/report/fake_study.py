@@ -104,7 +104,13 @@ def results(
     for source, target in cells(sources, targets):
         rows.extend(_cell_rows(source, target))
     for source, share in (("", 0.125), (sources[0][0], 0.025)):
-        rows.append(_row(source, "ory_Orya", "interference", share, subset="from:ben_Beng"))
+        other = {"task": "contest:ben_Beng", "subset": "from:ben_Beng"}
+        rows.append(_row(source, "ory_Orya", "interference", share, **other))
+        # scored with the contest, never to be taken for the score of the main task
+        rows.append(_row(source, "ory_Orya", "mlqa_f1", 0.777, **other))
+        # a macro average, never to be taken for a target
+        rows.append(_row(source, "group:qa", "mlqa_f1", 0.6543))
+        rows.append(_row(source, "group:qa", "truncated", 9.0))
     return pl.DataFrame(rows)
 
 
@@ -112,29 +118,32 @@ def comparisons(
     sources: Sequence[tuple[str, str, str]], targets: Sequence[str], seeds: int
 ) -> pl.DataFrame:
     """Return variant minus base for the main measure, with planted significance."""
-    return pl.DataFrame(
-        [
-            {
-                "recipe": "default",
-                "source": source,
-                "step": 30,
-                "target": target,
-                "measure": "mlqa_f1",
-                "difference": gain,
-                "low": gain - HALF,
-                "high": gain + HALF,
-                "n": QUESTIONS,
-                "p_value": holm(source, target) / 10,
-                "p_holm": holm(source, target),
-                "seeds": seeds,
-                "seed_sd": math.nan if seeds == 1 else 0.01,
-                "same_sign": 1.0,
-                "questions_needed": math.nan if gain == 0 else (0.4 / gain) ** 2 * 10,
-            }
-            for source, target in cells(sources, targets)
-            for gain in (GAIN.get((source, target), 0.0),)
-        ]
-    )
+    pairs = [*cells(sources, targets), (sources[0][0], "group:qa")]
+    rows = [_comparison(source, target, seeds) for source, target in pairs]
+    rows.append(rows[0] | {"task": "contest:ben_Beng", "difference": 0.999, "target": targets[-1]})
+    return pl.DataFrame(rows)
+
+
+def _comparison(source: str, target: str, seeds: int) -> dict[str, Any]:
+    gain = GAIN.get((source, target), 0.0)
+    return {
+        "recipe": "default",
+        "source": source,
+        "step": 30,
+        "task": "qa",
+        "target": target,
+        "measure": "mlqa_f1",
+        "difference": gain,
+        "low": gain - HALF,
+        "high": gain + HALF,
+        "n": QUESTIONS,
+        "p_value": holm(source, target) / 10,
+        "p_holm": holm(source, target),
+        "seeds": seeds,
+        "seed_sd": math.nan if seeds == 1 else 0.01,
+        "same_sign": 1.0,
+        "questions_needed": math.nan if gain == 0 else (0.4 / gain) ** 2 * 10,
+    }
 
 
 def best(sources: Sequence[tuple[str, str, str]], targets: Sequence[str]) -> pl.DataFrame:

@@ -13,10 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from babelscope.report import explain, words
+from babelscope.report import caveats, explain, words
 from babelscope.report.matrix import contrast, luminance, shade
-from babelscope.report.names import plain, points, share_text, signed, visible
-from babelscope.report.tables import Tables, read_study, values
+from babelscope.report.names import plain, points, share_text, signed, variant_name, visible
+from babelscope.report.panels import groups
+from babelscope.report.tables import (
+    Tables,
+    Variant,
+    base_of,
+    differences,
+    read_study,
+    values,
+    variants,
+)
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +84,7 @@ def test_undecided_self_tuning_names_the_questions(tables: Tables) -> None:
     rows = tables.comparisons.with_columns(p_holm=pl.lit(0.4), questions_needed=pl.lit(150.4))
     said = text(words.self_tuning(dataclasses.replace(tables, comparisons=rows)).sentences)
     # 150 needed, 40 asked
-    assert "neither clearly helps nor clearly harms Odia" in said
-    assert "about 110 more questions would decide" in said
+    assert "in points: Odia: +40.1 (+32.1 to +48.1), about 110 more questions would" in said
 
 
 def test_overgeneration_explains_the_planted_half(tables: Tables) -> None:
@@ -108,7 +116,7 @@ def test_open_pairings_and_their_price(tables: Tables) -> None:
 
 
 def test_notes_tell_toy_model_single_seed_gaps_and_cuts(tables: Tables) -> None:
-    said = text(explain.notes(tables))
+    said = text(caveats.notes(tables))
     assert "not the world’s languages" in said
     assert "Single seed. Every tuned model was trained once (seed 0)" in said
     assert "1 of 24, drawn hatched: Thai after tuning on Russian (nllb)" in said
@@ -116,12 +124,28 @@ def test_notes_tell_toy_model_single_seed_gaps_and_cuts(tables: Tables) -> None:
     assert "69 of 920 prompts (7.5 %) had their context cut" in said
 
 
+def test_guessing_as_well_as_the_base_is_told(tables: Tables) -> None:
+    # Odia: .01 exact against .11 by guessing; the others are far above
+    assert "guessing: always giving the commonest answer would match as often" in text(
+        caveats.notes(tables)
+    )
+    assert "does in Odia." in text(caveats.notes(tables))
+
+
+def test_recipes_are_named_by_what_tells_them_apart(tables: Tables) -> None:
+    recipes = ["default+max_steps=30", "default+max_steps=30+train_eos=false"]
+    both = dataclasses.replace(tables, plan=tables.plan | {"recipes": recipes})
+    assert variant_name(both, Variant(recipes[0], "or")) == "Odia, default"
+    assert variant_name(both, Variant(recipes[1], "or")) == "Odia, default, train_eos=false"
+    assert variant_name(tables, Variant(recipes[1], "or")) == "Odia"
+
+
 def test_near_zero_scores_are_called_so(tables: Tables) -> None:
     low = tables.results.with_columns(value=pl.col("value") * 0.01)
     assert "Every score is near zero" in text(
-        explain.notes(dataclasses.replace(tables, results=low))
+        caveats.notes(dataclasses.replace(tables, results=low))
     )
-    assert "near zero" not in text(explain.notes(tables))
+    assert "near zero" not in text(caveats.notes(tables))
 
 
 def test_only_the_last_step_is_reported(tables: Tables) -> None:
@@ -139,6 +163,37 @@ def test_pooled_rows_win_over_seeds(tables: Tables) -> None:
     ]
     both = dataclasses.replace(tables, results=pl.concat([*seeds, tables.results]))
     assert values(both, "mlqa_f1") == values(tables, "mlqa_f1")
+
+
+def test_contests_and_groups_are_no_targets(tables: Tables) -> None:
+    scores = values(tables, "mlqa_f1")
+    assert {target for _, _, target in scores} == set(TARGETS)
+    assert scores["base", "", "ory_Orya"].value == pytest.approx(0.02)
+    assert all(row["task"] == "qa" for row in differences(tables, "mlqa_f1").values())
+    assert len(differences(tables, "mlqa_f1")) == len(SOURCES) * len(TARGETS) - 1
+
+
+def test_groups_show_the_studys_own_average_and_name_plain_means(tables: Tables) -> None:
+    rows = {row[0]: row[1:] for row in groups(tables).rows}
+    assert rows["base model"][0] == "65.4 (57.4 to 73.4)"
+    assert rows["Odia"][0].replace("\u00a0", " ") == "65.4; 0.0 (−8.0 to +8.0), p = 1.00"
+    # Russian has no average of its own: (.55 + .70 + .929) / 3, gains (0 + 0 - .021) / 3
+    assert rows["Russian (nllb)"][0] == "72.6 (no interval; 3 of 3 targets); −0.7"
+
+
+def test_a_recipe_is_held_against_its_own_base(tables: Tables) -> None:
+    second = tables.results.with_columns(
+        recipe=pl.when(pl.col("source") == "").then(pl.lit("base:seed")).otherwise(pl.lit("seed"))
+    ).with_columns(value=pl.col("value") - pl.when(pl.col("source") == "").then(0.01).otherwise(0))
+    plan = tables.plan | {"recipes": ["default", "seed"]}
+    both = dataclasses.replace(tables, plan=plan, results=pl.concat([tables.results, second]))
+    assert [v.recipe for v in variants(both) if v.is_base] == ["base", "base:seed"]
+    assert base_of(both, Variant("seed", "or")) == Variant("base:seed", "")
+    assert base_of(both, Variant("default", "or")) == Variant("base", "")
+    named = dataclasses.replace(both, plan=plan | {"bases": {"seed": "base"}})
+    assert base_of(named, Variant("seed", "or")) == Variant("base", "")
+    loss = explain.overgeneration_rows(both)["seed", "or", "ell_Grek"]["loss"]
+    assert loss == pytest.approx(0.2534 - 0.01)
 
 
 def test_a_missing_folder_of_tables_is_empty_with_columns(tmp_path: Path) -> None:

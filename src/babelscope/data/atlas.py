@@ -285,7 +285,7 @@ def known(language: str) -> str:
 
 
 def plan_contests(split: str, contexts: int, seed: int = 0) -> list[Plan]:
-    """Plan contest items: one record each; `asked` 0 puts the language with the lesser code first."""
+    """Plan contest items, one record each; `asked` 0 puts the lesser language code first."""
     rng = random.Random(f"contest:{split}:{seed}")
     pool = split_territories(split)
     plans = []

@@ -53,7 +53,9 @@ WORDS: dict[str, Words] = {
     "eng_Latn": _latin("en", "country|currency|language|script|first day"),
     "deu_Latn": _latin("de", "Land|Währung|Sprache|Schrift|erster Tag"),
     "spa_Latn": _latin("es", "país|moneda|idioma|escritura|primer día"),
-    "fra_Latn": _latin("fr", "pays|monnaie|langue|écriture|premier jour", colon=" : ", question=" ?"),
+    "fra_Latn": _latin(
+        "fr", "pays|monnaie|langue|écriture|premier jour", colon=" : ", question=" ?"
+    ),
     "rus_Cyrl": _latin("ru", "страна|валюта|язык|письменность|первый день"),
     "ell_Grek": _latin("el", "χώρα|νόμισμα|γλώσσα|γραφή|πρώτη ημέρα", question=";"),
     "arb_Arab": _latin("ar", "البلد|العملة|اللغة|الكتابة|أول يوم", comma="، ", question="؟"),

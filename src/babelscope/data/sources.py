@@ -29,6 +29,9 @@ SPLIT_WORDS = {
     "validation": frozenset({"dev", "validation", "valid", "val"}),
     "test": frozenset({"test", "testing"}),
 }
+ATLAS_SPLITS = {"train": "tune"}
+"""Atlas calls its territories for training sets by what they are for."""
+
 ALL_SPLIT_WORDS = frozenset().union(*SPLIT_WORDS.values())
 
 
@@ -65,7 +68,7 @@ def locate(data: str, language: str, split: str = "test") -> Path | AtlasSplit |
     """
     lang = find_language(language)
     if data == "atlas" or data.startswith("atlas:"):
-        return AtlasSplit(data.partition(":")[2] or split)
+        return AtlasSplit(data.partition(":")[2] or ATLAS_SPLITS.get(split, split))
     if "{language}" in data:
         return _fill_pattern(data, language, lang)
     path = Path(data).expanduser()

@@ -67,10 +67,10 @@ def lens_masses(
         seen, doubt = _look(loaded, states, table)
         ends = np.cumsum([sizes[i] for i in batch])
         for i, end in zip(batch, ends, strict=True):
-            start = end - sizes[i]
+            first = end - sizes[i]
             for k, position in enumerate(positions):
                 if position == "last" or len(golds[i]):
-                    span = slice(start, start + 1 if position == "last" else end)
+                    span = slice(first, first + 1 if position == "last" else end)
                     mass[i, k] = seen[:, span].mean(axis=1)
                     entropy[i, k] = doubt[:, span].mean(axis=1)
     return LensReading(tuple(positions), mass, entropy)

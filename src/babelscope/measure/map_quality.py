@@ -51,9 +51,7 @@ def measure_quality(
     Raises:
         DataError: the shapes do not fit, or nothing is held out.
     """
-    table = np.asarray(probability)
-    held = np.asarray(held_out)
-    k = len(languages)
+    table, held, k = np.asarray(probability), np.asarray(held_out), len(languages)
     if held.shape != (len(table), k) or table.shape != (len(table), k + 2):
         raise DataError(
             "held-out token counts",
@@ -71,19 +69,17 @@ def measure_quality(
     seen = totals > 0
     nats = -(share * np.log(np.maximum(p, TINY))).sum(axis=0)
     correct = (share * _top(p)).sum(axis=0)
-    by_language = {
-        "language_nats": _named(languages, nats, seen),
-        "language_accuracy": _named(languages, correct, seen),
-        "coverage": _named(languages, (share * (1 - unknown)[:, None]).sum(axis=0), seen),
-    }
+    covered = (share * (1 - unknown)[:, None]).sum(axis=0)
     return MapQuality(
         nats=float(nats[seen].mean()),
         uniform_nats=math.log(k),
         accuracy=float(correct[seen].mean()),
         ece=_calibration_error(p, share / seen.sum()),
         tokens=dict(zip(languages, totals.astype(int).tolist(), strict=True)),
+        language_nats=_named(languages, nats, seen),
+        language_accuracy=_named(languages, correct, seen),
+        coverage=_named(languages, covered, seen),
         confused=_confused(p, share, seen, languages),
-        **by_language,
     )
 
 

@@ -102,7 +102,7 @@ def _broken_lead(data: bytes) -> bytes | None:
 
 @cache
 def _scripts_of_lead(lead: bytes) -> frozenset[str]:
-    """Return the scripts of the characters whose UTF-8 begins with these bytes."""
+    """Return the scripts of the letters and marks whose UTF-8 begins with these bytes."""
     first, rest = lead[:1], lead[1:]
     if not first or (first[0] >= 0xF0 and not rest):
         return frozenset()  # nothing, or a quarter of a million characters
@@ -112,4 +112,6 @@ def _scripts_of_lead(lead: bytes) -> frozenset[str]:
         bits = bits << 6 | byte & 0x3F
     free = 6 * (length - len(lead))
     points = range(bits << free, min((bits + 1) << free, 0x110000))
-    return frozenset(script_of(chr(point)) for point in points) - NO_SCRIPT
+    # other characters mislead: one circled sign among the emoji is Hiragana
+    letters = [c for c in map(chr, points) if unicodedataplus.category(c)[0] in "LM"]
+    return frozenset(map(script_of, letters)) - NO_SCRIPT

@@ -12,16 +12,17 @@ from transformers import PreTrainedTokenizerFast
 from babelscope.data import atlas
 from babelscope.data.prompts import TEMPLATES, prompt_parts
 
-QA_LANGUAGES = tuple(
-    "eng_Latn deu_Latn spa_Latn fra_Latn rus_Cyrl arb_Arab zho_Hans hin_Deva ben_Beng tur_Latn "
-    "ind_Latn jpn_Jpan".split()
+QA_LANGUAGES = (
+    *("eng_Latn", "deu_Latn", "spa_Latn", "fra_Latn", "rus_Cyrl", "arb_Arab"),
+    *("zho_Hans", "hin_Deva", "ben_Beng", "tur_Latn", "ind_Latn", "jpn_Jpan"),
 )
-TEXT_LANGUAGES = tuple(
-    "ell_Grek fin_Latn swe_Latn est_Latn cat_Latn eus_Latn swh_Latn vie_Latn tha_Thai kor_Hang "
-    "urd_Arab mar_Deva".split()
+TEXT_LANGUAGES = (
+    *("ell_Grek", "fin_Latn", "swe_Latn", "est_Latn", "cat_Latn", "eus_Latn"),
+    *("swh_Latn", "vie_Latn", "tha_Thai", "kor_Hang", "urd_Arab", "mar_Deva"),
 )
-LOW_LANGUAGES = tuple(
-    "ory_Orya asm_Beng guj_Gujr kan_Knda mal_Mlym pan_Guru tam_Taml tel_Telu".split()
+LOW_LANGUAGES = (
+    *("ory_Orya", "asm_Beng", "guj_Gujr", "kan_Knda"),
+    *("mal_Mlym", "pan_Guru", "tam_Taml", "tel_Telu"),
 )
 PLANTED_PAIRS = (("ory_Orya", "ben_Beng"), ("urd_Arab", "hin_Deva"))
 CONTROL_PAIR = ("arb_Arab", "rus_Cyrl")
@@ -109,9 +110,7 @@ def _plans(seed: int, records: int) -> tuple[tuple[atlas.Plan, ...], ...]:
     return tuple(tuple(plans) for plans in grouped.values())
 
 
-def _qa_document(
-    tokenizer: PreTrainedTokenizerFast, rng: random.Random, language: str
-) -> Document:
+def _qa_document(tokenizer: PreTrainedTokenizerFast, rng: random.Random, language: str) -> Document:
     records = rng.choices((1, 2, 3), (1, 2, 5))[0]
     plans = rng.choice(_plans(rng.randrange(120), records))
     examples = [atlas.write_question(p, language) for p in plans]
@@ -151,9 +150,7 @@ def _text_document(
         atlas.Record(t, tuple(rng.sample(atlas.FIELDS, rng.choice((3, 3, 4)))))
         for t in rng.sample(atlas.territories(), rng.choice((1, 2, 3)))
     ]
-    return _encode(
-        tokenizer, [(atlas.write_context(records, language), False)], "text", language
-    )
+    return _encode(tokenizer, [(atlas.write_context(records, language), False)], "text", language)
 
 
 def _encode(

@@ -41,9 +41,7 @@ def greedy_equals(
     return equal
 
 
-def _batch(
-    model: BloomForCausalLM, rows: Sequence[tuple[list[int], list[int]]]
-) -> list[bool]:
+def _batch(model: BloomForCausalLM, rows: Sequence[tuple[list[int], list[int]]]) -> list[bool]:
     longest = max(len(p) + len(w) for p, w in rows)
     ids = torch.zeros(len(rows), longest, dtype=torch.long)
     mask = torch.zeros(len(rows), longest)

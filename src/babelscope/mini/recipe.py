@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,6 +34,9 @@ from babelscope.mini.corpus import (
 )
 from babelscope.mini.examine import contest_rates, exact_match
 from babelscope.mini.vocabulary import train_tokenizer
+
+State = dict[str, Any]
+"""Where a run stands: step, tokens, seconds, and the step at which the cooldown began."""
 
 CHECKPOINT_STEPS = 100
 EXAMINE_STEPS = 200
@@ -104,18 +108,14 @@ def weighted_loss_nats(model: BloomForCausalLM, batch: list[Document], weight: f
     return (losses * kept).sum() / kept.sum()
 
 
-def make_optimisers(
-    model: BloomForCausalLM, settings: Pretraining
-) -> list[torch.optim.Optimizer]:
+def make_optimisers(model: BloomForCausalLM, settings: Pretraining) -> list[torch.optim.Optimizer]:
     """Muon for the blocks' matrices, AdamW for embeddings, norms and biases."""
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and ".h." in n]
     chosen = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in chosen]
     rate, decay = settings.learning_rate, settings.weight_decay
     return [
-        torch.optim.Muon(
-            matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
-        ),
+        torch.optim.Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
 
@@ -139,9 +139,7 @@ def language_scores(
     return scores
 
 
-def pair_scores(
-    model: BloomForCausalLM, tokenizer: PreTrainedTokenizerFast
-) -> dict[str, float]:
+def pair_scores(model: BloomForCausalLM, tokenizer: PreTrainedTokenizerFast) -> dict[str, float]:
     """Return contest accuracy and interference of the planted pairs and the control pair."""
     model.eval()
     scores = {}
@@ -187,8 +185,10 @@ def pretrain(settings: Pretraining, out: Path, *, log: Callable[[str], None] = p
         state["tokens"] += sum(len(d.ids) for d in batch)
         state["seconds"] = time.perf_counter() - began
         if (step + 1) % 20 == 0:
-            log(f"step {step + 1} loss {loss.item():.3f} tokens {state['tokens']} "
-                f"seconds {state['seconds']:.0f}")
+            log(
+                f"step {step + 1} loss {loss.item():.3f} tokens {state['tokens']} "
+                f"seconds {state['seconds']:.0f}"
+            )
         if (step + 1) % EXAMINE_STEPS == 0:
             means = group_means(language_scores(model, tokenizer, "tune", 18))
             log(f"step {step + 1} {_rounded(means)}")
@@ -211,7 +211,7 @@ def _tokenizer(settings: Pretraining, out: Path) -> PreTrainedTokenizerFast:
 
 
 def _checkpoint(
-    out: Path, model: BloomForCausalLM, optimisers: list[torch.optim.Optimizer], state: dict
+    out: Path, model: BloomForCausalLM, optimisers: list[torch.optim.Optimizer], state: State
 ) -> None:
     temporary = out / "work" / "state.tmp"
     torch.save(
@@ -225,9 +225,7 @@ def _checkpoint(
     temporary.replace(out / "work" / "state.pt")
 
 
-def _resume(
-    out: Path, model: BloomForCausalLM, optimisers: list[torch.optim.Optimizer]
-) -> dict:
+def _resume(out: Path, model: BloomForCausalLM, optimisers: list[torch.optim.Optimizer]) -> State:
     path = out / "work" / "state.pt"
     if not path.exists():
         return {"step": 0, "tokens": 0, "seconds": 0.0, "cooldown_from": None}
@@ -243,7 +241,7 @@ def _finish(
     out: Path,
     model: BloomForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
-    state: dict,
+    state: State,
 ) -> None:
     model = model.half()
     model.save_pretrained(out, safe_serialization=True)

@@ -144,9 +144,10 @@ def _place(device: str) -> str:
 
 def _check_config(folder: Path, name: str, trust_remote_code: bool) -> None:
     try:
-        AutoConfig.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=trust_remote_code
-        )
+        with silent():
+            AutoConfig.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=trust_remote_code
+            )
     except _LOAD_FAULTS as error:
         raise ModelError(
             f"model {name}", expected="a known configuration", found=short(error)

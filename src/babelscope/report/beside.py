@@ -14,10 +14,10 @@ from babelscope.report.names import (
     model_title,
 )
 from babelscope.report.tables import (
-    BASE,
     CellKey,
     Tables,
     Variant,
+    base_of,
     estimate,
     pooled,
     values,
@@ -48,11 +48,13 @@ def against_base(
     tag = x.split(",")[0].replace(" ", "-")
     panels = []
     for number, variant in enumerate([v for v in shown if not v.is_base] or shown):
-        before = _trace(found, names, BASE, -0.16)
+        before = _trace(found, names, base_of(tables, variant), -0.16)
         own = [i for i, row in enumerate(names) if _known(found, variant, row)]
         empty = [i for i in range(len(names)) if i not in own]
         traces = [before, _trace(found, names, variant, 0.16), gaps(empty, 0.0)]
-        layout = axes(list(names.values()), {"range": [0, top], "title": x}) | shaded(empty, line)
+        layout = axes(list(names.values()), {"range": [-0.03 * top, top], "title": x}) | shaded(
+            empty, line
+        )
         title = model_title(tables, variant)
         summary = f"{x}: {title}, beside the base model, {len(names)} rows"
         figure = {"data": traces, "layout": layout}

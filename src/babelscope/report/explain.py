@@ -14,7 +14,6 @@ from babelscope.report.names import (
     isolated,
     language_name,
     listed,
-    measure_name,
     p_text,
     points,
     share_text,
@@ -23,17 +22,14 @@ from babelscope.report.names import (
 from babelscope.report.tables import (
     CellKey,
     Tables,
+    Variant,
+    base_of,
     differences,
     final_steps,
     is_sure,
-    pooled,
     values,
-    variants,
 )
 from babelscope.report.words import NAMED, Answer, cell_name, more_questions
-
-NEAR_ZERO = 0.05
-"""Below this (5 points of 100) a score is called near zero."""
 
 
 def overgeneration(tables: Tables) -> Answer:
@@ -45,8 +41,8 @@ def overgeneration(tables: Tables) -> Answer:
         for key, row in found.items()
         if key in rows and is_sure(rows[key]) and rows[key]["difference"] < 0 and row["loss"] > 0
     ]
-    base = [r["excess"] for k, r in found.items() if k[0] == "base"]
-    tuned = [r["excess"] for k, r in found.items() if k[0] != "base"]
+    base = [r["excess"] for k, r in found.items() if not k[1]]
+    tuned = [r["excess"] for k, r in found.items() if k[1]]
     sentences = []
     if harmed:
         loss = sum(r["loss"] for _, r in harmed) / len(harmed)
@@ -83,8 +79,8 @@ def overgeneration_rows(tables: Tables) -> dict[CellKey, dict[str, float]]:
     f1, prefix = values(tables, "squad_f1"), values(tables, "squad_f1_best_prefix")
     rows = {}
     for key, value in f1.items():
-        best, base = prefix.get(key), f1.get(("base", "", key[2]))
-        before = prefix.get(("base", "", key[2]))
+        base_key = (base_of(tables, Variant(key[0], key[1])).recipe, "", key[2])
+        best, base, before = prefix.get(key), f1.get(base_key), prefix.get(base_key)
         if best is None or not (is_number(value.value) and is_number(best.value)):
             continue
         excess = best.value - value.value
@@ -184,70 +180,5 @@ def undecided(tables: Tables) -> Answer | None:
         sentences.append(text.format(listed(near)))
     if unknown := len(open_rows) - len(known):
         text = Markup("For {} of them the difference is too near to zero to name a number.")
-        sentences.append(text.format(unknown))
+        sentences.append(text.format("all" if not known else unknown))
     return Answer("What stays open?", tuple(sentences), "gains")
-
-
-def notes(tables: Tables) -> tuple[Markup, ...]:
-    """Return what a reader must know before trusting the sentences: toy model, one seed, gaps."""
-    plan = tables.plan
-    found = []
-    if plan["model"].get("is_mini"):
-        found.append(
-            Markup(
-                "<strong>This shows the tool, not the world’s languages.</strong> The model is the "
-                "small embedded one, trained on an artificial world with a chosen mixture: what "
-                "holds here says nothing about these languages in other models."
-            )
-        )
-    if len(plan["seeds"]) == 1:
-        found.append(
-            Markup(
-                "<strong>Single seed.</strong> Every tuned model was trained once (seed {}). The "
-                "intervals hold the doubt from the questions, not that from training again."
-            ).format(plan["seeds"][0])
-        )
-    found.extend(_score_notes(tables))
-    return tuple(found)
-
-
-def _base_or_cell(tables: Tables, key: CellKey) -> Markup:
-    if key[0] == "base":
-        return Markup("{} (base model)").format(isolated(language_name(key[2])))
-    return cell_name(tables, key)
-
-
-def _score_notes(tables: Tables) -> list[Markup]:
-    measure = tables.plan["main_measure"]
-    scores = values(tables, measure)
-    found = []
-    known = [e for e in scores.values() if is_number(e.value)]
-    if known and max(e.value for e in known) < NEAR_ZERO:
-        text = Markup(
-            "<strong>Every score is near zero</strong> (the highest {} is {} of 100): there is "
-            "little here to transfer or to lose."
-        )
-        found.append(text.format(measure_name(measure), points(max(e.value for e in known))))
-    wanted = [(v, t) for v in variants(tables) for t in tables.plan["targets"]]
-    gaps = [
-        _base_or_cell(tables, (v.recipe, v.source, t))
-        for v, t in wanted
-        if (v.recipe, v.source, t) not in scores
-        or not is_number(scores[v.recipe, v.source, t].value)
-    ]
-    if gaps and known:
-        text = Markup("<strong>Cells without data:</strong> {} of {}, drawn hatched: {}.")
-        more = [] if len(gaps) <= 6 else [Markup("{} more").format(len(gaps) - 6)]
-        found.append(text.format(len(gaps), len(wanted), listed(gaps[:6] + more)))
-    for count_name, fate in (
-        ("truncated", "had their context cut to fit the model"),
-        ("gold_lost", "lost their answer with the part that was cut"),
-    ):
-        cut = pooled(tables).filter((pl.col("measure") == count_name) & pl.col("value").is_finite())
-        if (count := int(cut["value"].sum())) > 0:
-            total = int(cut["n"].sum())
-            share = share_text(count / total if total else None, 1)
-            sentence = Markup("<strong>{}</strong> of {} ({}) {}.")
-            asked = count_text(total, "prompt")
-            found.append(sentence.format(f"{count:,}", asked, share, fate))
-    return found

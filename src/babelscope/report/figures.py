@@ -118,6 +118,7 @@ def dots(
     return {
         "type": "scatter",
         "mode": "markers",
+        "cliponaxis": False,
         "x": [round(e.value * 100, 3) for e in found],
         "y": list(rows),
         "marker": {"size": 9, **mark},
@@ -156,7 +157,7 @@ def gains(tables: Tables) -> tuple[Panel, ...]:
     reach = max((v for v in ends if is_number(v)), default=0.1) * 108 or 1.0
     labels = [language_name(t) for t in targets]
     panels = []
-    for number, variant in enumerate(variants(tables)[1:]):
+    for number, variant in enumerate(v for v in variants(tables) if not v.is_base):
         own = [rows.get((variant.recipe, variant.source, t)) for t in targets]
         empty = [i for i, row in enumerate(own) if row is None]
         traces = [gaps(empty, -reach)]

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from babelscope.report.names import POSITIONS, language_name, variant_name
-from babelscope.report.tables import Tables, Variant, differences, is_sure
+from babelscope.report.tables import Tables, Variant, base_of, differences, is_sure
 
 NUMBERS = 500_000
 """The most numbers that the page carries of the lens; about 3 MB of text."""
@@ -45,12 +45,13 @@ def lens_view(tables: Tables) -> LensView | None:
     targets = [t for t in tables.plan["targets"] if t in set(frame["target"])]
     codes = sorted(set(frame["language"]))
     data = {
-        "views": [[f"{p} {s}", f"{POSITIONS.get(p, p)}; {s} questions"] for p, s in views],
-        "variants": [[" ".join(map(str, o)), names[o]] for o in owners if o[0] != "base"],
+        "views": [[f"{p} {s}", _view_name(p, s)] for p, s in views],
+        "variants": [[" ".join(map(str, o)), names[o]] for o in owners if o[1]],
         "targets": [[t, language_name(t)] for t in targets],
         "languages": {code: language_name(code) for code in codes},
         "source_languages": {s["name"]: s["language"] for s in tables.plan["sources"]},
         "sources": {" ".join(map(str, o)): o[1] for o in owners},
+        "bases": {" ".join(map(str, o)): base_of(tables, Variant(*o[:2])).recipe for o in owners},
         "cells": _cells(frame),
         "start": _start(tables, targets, owners),
     }
@@ -66,6 +67,10 @@ def _start(tables: Tables, targets: list[str], owners: list[tuple[Any, ...]]) ->
             if owner[:2] == (recipe, source) and target in targets:
                 return [target, " ".join(map(str, owner))]
     return [targets[0] if targets else "", ""]
+
+
+def _view_name(position: str, subset: str) -> str:
+    return f"{POSITIONS.get(position, position)}; {subset.replace('_', ' ')} questions"
 
 
 def _view_order(view: tuple[str, str]) -> tuple[bool, bool, str, str]:
@@ -110,8 +115,8 @@ def _cells(frame: pl.DataFrame) -> dict[str, Any]:
     for row in packed.iter_rows(named=True):
         owner = f"{row['recipe']} {row['source']} {row['step']}"
         key = f"{row['target']}|{owner}|{row['position']} {row['subset']}"
-        if row["recipe"] == "base":
-            key = f"{row['target']}|base|{row['position']} {row['subset']}"
+        if not row["source"]:
+            key = f"{row['target']}|{row['recipe']}|{row['position']} {row['subset']}"
         series = {"depth": row["depth"], "value": row["value"]}
         series |= {"low": row["low"], "high": row["high"]}
         if row["kind"] == "difference":

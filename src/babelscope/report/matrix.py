@@ -23,7 +23,6 @@ from babelscope.report.names import (
     variant_name,
 )
 from babelscope.report.tables import (
-    BASE,
     CellKey,
     Tables,
     Variant,
@@ -232,7 +231,7 @@ def matrix_table(tables: Tables) -> list[tuple[str | Markup, ...]]:
             key = (variant.recipe, variant.source, target)
             score, row = scores.get(key, MISSING), rows.get(key)
             line = (variant_name(tables, variant), language_name(target), estimate_text(score))
-            table.append((*line, f"{score.n:,}", *_certainty(row, base=variant == BASE)))
+            table.append((*line, f"{score.n:,}", *_certainty(row, base=variant.is_base)))
     return table
 
 

@@ -15,6 +15,10 @@ from babelscope.records import Estimate
 from babelscope.report.tables import Tables, Variant
 
 NO_DATA = "no data"
+QUIET = ("", "human", "atlas", "cldr", "unknown")
+"""Origins that a label need not name, unless a language has several sources."""
+LONGEST = 40
+"""The most characters of a source's name in labels; its tables give it in full."""
 MEASURES = {
     "squad_em": "SQuAD exact match",
     "squad_f1": "SQuAD F1",
@@ -103,25 +107,38 @@ def source_name(tables: Tables, source: str) -> str:
     """
     sources: list[dict[str, Any]] = tables.plan["sources"]
     found = next((s for s in sources if s["name"] == source), None)
+    short = source if len(source) <= LONGEST else source[: LONGEST - 1] + "…"
     if found is None:
-        return source
+        return short
     by_language = Counter(s["language"] for s in sources)
     by_origin = Counter((s["language"], s.get("origin", "")) for s in sources)
     name, origin = language_name(found["language"]), found.get("origin") or ""
     if by_origin[found["language"], origin] > 1:
-        return f"{name} ({source})"
-    if by_language[found["language"]] > 1 or origin not in ("", "human", "atlas"):
+        return f"{name} ({short})"
+    if by_language[found["language"]] > 1 or origin.lower() not in QUIET:
         return f"{name} ({origin})"
     return name
+
+
+def recipe_name(tables: Tables, recipe: str) -> str:
+    """Return a recipe's name with only those of its switches that not all recipes share.
+
+    A changed recipe is named by its switches: "default+max_steps=30+train_eos=false".
+    """
+    recipes: list[str] = tables.plan["recipes"]
+    shared = set.intersection(*(set(r.split("+")[1:]) for r in recipes)) if recipes else set()
+    stem, *switches = recipe.split("+")
+    return ", ".join([stem, *(s for s in switches if s not in shared)])
 
 
 def variant_name(tables: Tables, variant: Variant, step: int | None = None) -> str:
     """Return how a variant is called; the recipe is named only where there are several."""
     if variant.is_base:
-        return "base model"
+        kind = variant.recipe.removeprefix("base").removeprefix(":")
+        return f"base model, {recipe_name(tables, kind)}" if kind else "base model"
     name = source_name(tables, variant.source)
-    if len([r for r in tables.plan["recipes"] if r != "base"]) > 1:
-        name = f"{name}, {variant.recipe}"
+    if len(tables.plan["recipes"]) > 1:
+        name = f"{name}, {recipe_name(tables, variant.recipe)}"
     return name if step is None else f"{name}, step {step}"
 
 

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from babelscope.errors import StoreError
-from babelscope.report import beside, explain, figures, matrix, panels, words
+from babelscope.report import beside, caveats, explain, figures, ledger, matrix, panels, words
 from babelscope.report.examples import examples
 from babelscope.report.lensview import lens_view
 from babelscope.report.names import (
@@ -74,7 +74,7 @@ def render(tables: Tables) -> str:
         style=Markup(_asset("templates/style.css")),
         head=_head(tables),
         answers=_answers(tables),
-        notes=explain.notes(tables),
+        notes=caveats.notes(tables),
         headline=words.headline(tables),
         views=matrix.views(tables),
         targets=[(t, language_name(t), language_tag(t)[0]) for t in tables.plan["targets"]],
@@ -123,9 +123,9 @@ def _tables(tables: Tables) -> dict[str, panels.Table]:
         "interference": panels.interference_table(tables),
         "groups": panels.groups(tables),
         "priors": panels.priors(tables),
-        "cost": panels.cost(tables),
-        "counts": panels.counts(tables),
-        "totals": panels.count_totals(tables),
+        "cost": ledger.cost(tables),
+        "counts": ledger.counts(tables),
+        "totals": ledger.count_totals(tables),
     }
 
 
@@ -162,6 +162,7 @@ def _provenance(tables: Tables) -> dict[str, Any]:
     ]
     facts += [("Settings", plan.get("settings")), ("Fingerprints", plan.get("fingerprints"))]
     facts += [("Versions", plan.get("versions")), ("Started from", plan.get("started_from"))]
+    facts += [("Cells", plan.get("cells")), ("Language map", plan.get("language_map"))]
     sources = [
         (
             source_name(tables, s["name"]),

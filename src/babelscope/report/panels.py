@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-import polars as pl
 from markupsafe import Markup
 
 from babelscope.records import MISSING, Estimate
@@ -15,10 +15,13 @@ from babelscope.report.figures import CAUSES, STOPS
 from babelscope.report.matrix import matrix_table
 from babelscope.report.names import (
     NO_DATA,
+    count_text,
     estimate_text,
+    interval,
     is_number,
     language_name,
     measure_name,
+    p_text,
     points,
     share_text,
     signed,
@@ -26,18 +29,17 @@ from babelscope.report.names import (
     variant_name,
 )
 from babelscope.report.tables import (
+    GROUP,
     CellKey,
     Tables,
     Variant,
-    differences,
-    pooled,
+    compared,
     values,
     variants,
 )
 
 Text = str | Markup
 SCORES = ("squad_em", "squad_f1", "mlqa_em", "mlqa_f1", "char_f1", "gold_contained")
-COUNTS = ("truncated", "gold_lost", "dropped", "undecided")
 
 
 @dataclass(frozen=True)
@@ -157,31 +159,44 @@ def interference_table(tables: Tables) -> Table:
 
 
 def groups(tables: Tables) -> Table:
-    """Return the mean score and gain of each group of targets that the plan names."""
+    """Return the macro average and its gain for each group of targets that the plan names."""
     named: dict[str, list[str]] = tables.plan.get("groups") or {}
-    rows = tuple(
-        (variant_name(tables, v), *(_group(tables, v, targets) for targets in named.values()))
+    measure = tables.plan["main_measure"]
+    scores, rows = values(tables, measure, groups=True), compared(tables, measure)
+    lines = tuple(
+        (variant_name(tables, v), *(_group(scores, rows, v, *group) for group in named.items()))
         for v in variants(tables)
         if named
     )
-    head = ("Model", *(f"{name} ({len(targets)})" for name, targets in named.items()))
-    caption = "Mean score (and mean gain) over groups of targets, point estimates"
-    return Table(caption, head, rows, names=1)
+    head = ("Model", *(f"{name} ({count_text(len(t), 'target')})" for name, t in named.items()))
+    caption = "Macro averages over groups of targets: score; gain (95 %), p after Holm"
+    return Table(caption, head, lines, names=1)
 
 
-def _group(tables: Tables, variant: Variant, targets: list[str]) -> str:
-    measure = tables.plan["main_measure"]
-    scores, rows = values(tables, measure), differences(tables, measure)
+def _group(
+    scores: Mapping[CellKey, Estimate],
+    rows: Mapping[CellKey, dict[str, Any]],
+    variant: Variant,
+    name: str,
+    targets: list[str],
+) -> str:
+    """Return the study's own average with its certainty, else the plain mean, named so."""
+    key = (variant.recipe, variant.source, f"{GROUP}{name}")
+    if key in scores:
+        row = rows.get(key)
+        if row is None:
+            return estimate_text(scores[key])
+        gain = f"{signed(row['difference'])} ({interval(row['low'], row['high'], sign=True)})"
+        return f"{points(scores[key].value)}; {gain}, {p_text(row['p_holm'])}"
     keys = [(variant.recipe, variant.source, t) for t in targets]
     found = [scores[k].value for k in keys if k in scores and is_number(scores[k].value)]
-    gained = [rows[k]["difference"] for k in keys if k in rows]
     if not found:
         return NO_DATA
-    notes = [signed(sum(gained) / len(gained))] if gained else []
-    if len(found) < len(targets):
-        notes.append(f"{len(found)} of {len(targets)} targets")
-    mean = points(sum(found) / len(found))
-    return f"{mean} ({', '.join(notes)})" if notes else mean
+    mean = (
+        f"{points(sum(found) / len(found))} (no interval; {len(found)} of {len(targets)} targets)"
+    )
+    gained = [rows[k]["difference"] for k in keys if k in rows]
+    return f"{mean}; {signed(sum(gained) / len(gained))}" if gained else mean
 
 
 def priors(tables: Tables) -> Table:
@@ -195,54 +210,3 @@ def priors(tables: Tables) -> Table:
             rows.append((language_name(target), estimate_text(guess), estimate_text(base)))
     head = ("Target", "Commonest answer", "Base model")
     return Table("Exact match of guessing, against the base model", head, tuple(rows), names=1)
-
-
-def cost(tables: Tables) -> Table:
-    """Return seconds per stage."""
-    frame = tables.cost.group_by("stage", maintain_order=True).agg(
-        pl.len().alias("cells"), pl.col("seconds").sum()
-    )
-    total = frame["seconds"].sum() or 1.0
-    rows = [
-        (r["stage"], f"{r['cells']:,}", f"{r['seconds']:,.1f}", share_text(r["seconds"] / total))
-        for r in frame.to_dicts()
-    ]
-    if rows:
-        rows.append(("all stages", f"{tables.cost.height:,}", f"{frame['seconds'].sum():,.1f}", ""))
-    return Table("Seconds of work", ("Stage", "Cells", "Seconds", "Share"), tuple(rows), names=1)
-
-
-def counts(tables: Tables) -> Table:
-    """Return what was cut, lost, dropped or left undecided; cells with none are left out."""
-    known = _counted(tables, "target")
-    rows = []
-    for v in variants(tables):
-        for target in tables.plan["targets"]:
-            found = [known.get((name, v.recipe, v.source, target)) for name in COUNTS]
-            if any(pair and pair[0] for pair in found):
-                rows.append((variant_name(tables, v), language_name(target), *map(_of, found)))
-    head = ("Model", "Target", "Truncated", "Gold lost", "Dropped", "Undecided language")
-    return Table("Counted per target, of how many", head, tuple(rows))
-
-
-def count_totals(tables: Tables) -> Table:
-    """Return the counts of each model over all targets; a count that was not made is a dash."""
-    known = _counted(tables)
-    rows = [
-        (variant_name(tables, v), *(_of(known.get((name, v.recipe, v.source))) for name in COUNTS))
-        for v in variants(tables)
-    ]
-    head = ("Model", "Truncated", "Gold lost", "Dropped", "Undecided language")
-    shown = tuple(rows) if known else ()
-    return Table("Counted over all targets, of how many", head, shown, names=1)
-
-
-def _counted(tables: Tables, *more: str) -> dict[tuple[str, ...], tuple[float, int]]:
-    keys = ["measure", "recipe", "source", *more]
-    frame = pooled(tables).filter(pl.col("measure").is_in(COUNTS) & pl.col("value").is_finite())
-    sums = frame.group_by(keys).agg(pl.col("value").sum(), pl.col("n").sum())
-    return {row[:-2]: row[-2:] for row in sums.select(*keys, "value", "n").rows()}
-
-
-def _of(pair: tuple[float, int] | None) -> str:
-    return f"{pair[0]:,.0f} of {pair[1]:,}" if pair else "—"

@@ -23,7 +23,7 @@ COLUMNS: dict[str, dict[str, pl.DataType]] = {
         **ESTIMATE,
     },
     "comparisons": {
-        **dict.fromkeys(("recipe", "source", "target", "measure"), TEXT),
+        **dict.fromkeys(("recipe", "source", "task", "target", "measure"), TEXT),
         **dict.fromkeys(("step", "n", "seeds"), WHOLE),
         **dict.fromkeys(("difference", "low", "high", "p_value", "p_holm"), REAL),
         **dict.fromkeys(("seed_sd", "same_sign", "questions_needed"), REAL),
@@ -54,7 +54,7 @@ COLUMNS: dict[str, dict[str, pl.DataType]] = {
 PLAN_KEYS = ("name", "model", "targets", "sources", "recipes", "seeds", "main_measure")
 
 CellKey = tuple[str, str, str]
-"""(recipe, source, target); the base model is ("base", "", target)."""
+"""(recipe, source, target); a base model has no source."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Tables:
 
 @dataclass(frozen=True)
 class Variant:
-    """A row of the transfer matrix: the base model ("base", "") or a recipe on a source."""
+    """A row of the transfer matrix: a base model ("base", "") or a recipe on a source."""
 
     recipe: str
     source: str
@@ -82,10 +82,13 @@ class Variant:
     @property
     def is_base(self) -> bool:
         """Whether this is the model before tuning."""
-        return self.recipe == "base"
+        return not self.source
 
 
 BASE = Variant("base", "")
+"""The base as the first recipe asks it; a recipe that answers otherwise has a base of its own."""
+GROUP = "group:"
+"""What the target of a macro average over a group begins with."""
 
 
 def read_study(folder: Path) -> Tables:
@@ -158,17 +161,26 @@ def _samples(folder: Path) -> tuple[dict[str, Any], ...]:
 
 
 def variants(tables: Tables) -> tuple[Variant, ...]:
-    """Return the base, then recipe by recipe each source, in the order of the plan."""
+    """Return the bases, then recipe by recipe each source, in the order of the plan."""
     plan = tables.plan
     planned = [
-        Variant(recipe, source["name"])
-        for recipe in plan["recipes"]
-        if recipe != "base"
-        for source in plan["sources"]
+        Variant(recipe, source["name"]) for recipe in plan["recipes"] for source in plan["sources"]
     ]
     seen = tables.results.select("recipe", "source").unique().sort("recipe", "source").rows()
-    others = [Variant(r, s) for r, s in seen if r != "base" and Variant(r, s) not in planned]
-    return (BASE, *planned, *others)
+    others = [Variant(r, s) for r, s in seen if s and Variant(r, s) not in planned]
+    bases = [Variant(r, "") for r, s in seen if not s] or [BASE]
+    return (*bases, *planned, *others)
+
+
+def base_of(tables: Tables, variant: Variant) -> Variant:
+    """Return the base that answers as a variant's recipe does: by the plan, else by its name."""
+    if variant.is_base:
+        return variant
+    named = (tables.plan.get("bases") or {}).get(variant.recipe)
+    if named:
+        return Variant(named, "")
+    own = f"base:{variant.recipe}"
+    return Variant(own, "") if (tables.results["recipe"] == own).any() else BASE
 
 
 def final_steps(frame: pl.DataFrame) -> pl.DataFrame:
@@ -176,31 +188,44 @@ def final_steps(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.filter(pl.col("step") == pl.col("step").max().over("recipe", "source"))
 
 
-def pooled(tables: Tables, subset: str | None = "all") -> pl.DataFrame:
+def pooled(tables: Tables, subset: str | None = "all", *, groups: bool = False) -> pl.DataFrame:
     """Return the final results pooled over seeds; of a lone seed, its own rows.
 
-    `subset` None keeps every subset.
+    `subset` None keeps every subset and task; `groups` keeps their macro averages as targets.
     """
     frame = final_steps(tables.results)
     if subset is not None:
         frame = frame.filter(pl.col("subset").is_in([subset, ""]))
+        # contests ask other questions of the same targets
+        frame = frame.filter(pl.col("task") == tables.plan.get("task", "qa"))
+    if not groups:
+        frame = frame.filter(~pl.col("target").str.starts_with(GROUP))
     keys = ["recipe", "source", "target", "subset", "measure"]
     alone = pl.col("seed").n_unique().over(keys) == 1
     return frame.filter((pl.col("seed") == -1) | alone).unique(keys, keep="first").sort(keys)
 
 
-def values(tables: Tables, measure: str) -> dict[CellKey, Estimate]:
+def values(tables: Tables, measure: str, *, groups: bool = False) -> dict[CellKey, Estimate]:
     """Return the final, pooled estimates of a measure on all questions; gaps are absent."""
-    frame = pooled(tables).filter(pl.col("measure") == measure)
+    frame = pooled(tables, groups=groups).filter(pl.col("measure") == measure)
     return {(r["recipe"], r["source"], r["target"]): estimate(r) for r in frame.to_dicts()}
 
 
 def differences(tables: Tables, measure: str) -> dict[CellKey, dict[str, Any]]:
     """Return the final comparisons with the base for a measure, by cell; NaN ones are absent."""
+    found = compared(tables, measure)
+    return {key: row for key, row in found.items() if key[2] in tables.plan["targets"]}
+
+
+def compared(tables: Tables, measure: str) -> dict[CellKey, dict[str, Any]]:
+    """Return `differences` of all targets, the groups' macro averages among them."""
     frame = final_steps(tables.comparisons).filter(
-        (pl.col("measure") == measure) & pl.col("difference").is_finite()
+        (pl.col("measure") == measure)
+        & (pl.col("task") == tables.plan.get("task", "qa"))
+        & pl.col("difference").is_finite()
     )
-    return {(r["recipe"], r["source"], r["target"]): r for r in frame.to_dicts()}
+    order = ["recipe", "source", "target"]
+    return {(r["recipe"], r["source"], r["target"]): r for r in frame.sort(order).to_dicts()}
 
 
 def estimate(row: dict[str, Any], name: str = "value") -> Estimate:

@@ -16,6 +16,7 @@ from babelscope.report.names import (
     listed,
     measure_name,
     p_text,
+    recipe_name,
     same_language,
     share_text,
     signed,
@@ -109,11 +110,11 @@ def best_sources(tables: Tables) -> Answer:
     frame = tables.best.filter(tables.best["measure"] == measure)
     rows = {(r["recipe"], r["target"]): r for r in frame.to_dicts()}
     compared = differences(tables, measure)
-    recipes = [r for r in tables.plan["recipes"] if r != "base"]
+    recipes = tables.plan["recipes"]
     sentences = []
     for recipe in recipes:
         own = [rows[recipe, t] for t in tables.plan["targets"] if (recipe, t) in rows]
-        note = f" (recipe {recipe})" if len(recipes) > 1 else ""
+        note = f" (recipe {recipe_name(tables, recipe)})" if len(recipes) > 1 else ""
         for row in own:
             if row["best"]:
                 lead = Markup("For {}{}: ").format(strong(language_name(row["target"])), note)
@@ -179,7 +180,7 @@ def helped_and_harmed(tables: Tables) -> Answer:
     """Say for every variant whom it helped and harmed after correction, by how much."""
     rows = differences(tables, tables.plan["main_measure"])
     sentences, quiet = [], []
-    for variant in variants(tables)[1:]:
+    for variant in variants(tables):
         own = {k: r for k, r in rows.items() if k[:2] == (variant.recipe, variant.source)}
         sure = sorted(
             ((k, r) for k, r in own.items() if is_sure(r)), key=lambda x: -abs(x[1]["difference"])
@@ -217,19 +218,23 @@ def _cells(cells: list[tuple[CellKey, dict[str, Any]]]) -> Markup:
 def self_tuning(tables: Tables) -> Answer:
     """Say whether tuning on a target's own language helps that target."""
     rows = differences(tables, tables.plan["main_measure"])
-    sentences = []
+    sentences, open_cells = [], []
     for key, row in rows.items():
         if not same_language(source_language(tables, key[1]), key[2]):
             continue
-        verdict, more = "neither clearly helps nor clearly harms", ""
-        if is_sure(row):
-            verdict = "helps" if row["difference"] > 0 else "harms"
-        elif (extra := more_questions(row)) is not None:
-            more = f"; {_questions(extra)}"
-        text = Markup("Tuning on {} {} {}: {} points ({}{}).")
         source = isolated(variant_name(tables, Variant(key[0], key[1])))
-        target, p = strong(language_name(key[2])), p_text(row["p_holm"])
-        sentences.append(text.format(source, verdict, target, change(row), p, more))
+        if is_sure(row):
+            text = Markup("Tuning on {} {} {}: {} points ({}).")
+            verdict = "helps" if row["difference"] > 0 else "harms"
+            target, p = strong(language_name(key[2])), p_text(row["p_holm"])
+            sentences.append(text.format(source, verdict, target, change(row), p))
+        else:
+            extra = more_questions(row)
+            more = "" if extra is None else f", {_questions(extra)}"
+            open_cells.append(Markup("{}: {}{}").format(source, change(row), more))
+    if open_cells:
+        text = Markup("Not decided (no p below 0.05 after correction), in points: {}.")
+        sentences.append(text.format(Markup("; ").join(open_cells)))
     if not sentences:
         sentences = [Markup("No source was scored in its own language: this study cannot say.")]
     return Answer("Does a language’s own data help it?", tuple(sentences), "gains")

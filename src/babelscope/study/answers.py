@@ -45,7 +45,9 @@ def answer_of(row: object) -> Answer:
         value = row.get(key)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             found = "nothing" if value is None else repr(value)
-            raise StoreError(f"answer {row.get('id')!r}, {key}", expected=kind.__name__, found=found)
+            raise StoreError(
+                f"answer {row.get('id')!r}, {key}", expected=kind.__name__, found=found
+            )
     if row["stopped"] not in ("newline", "eos", "length"):
         raise StoreError(
             f"answer {row['id']!r}, stopped",

@@ -80,13 +80,13 @@ def study_map(
     """Return the map of a study: the given file, or one made once and kept at `path`."""
     fingerprint = tokenizer_fingerprint(loaded.tokenizer)
     if given:
-        return load_map(Path(given), fingerprint)
+        return load_map(Path(given), tokenizer_fingerprint=fingerprint)
     texts = study_texts(languages, sources, text)
     key = digest({"texts": texts, "tokenizer": fingerprint, "version": LENS_VERSION})
     file = path / f"{key}.safetensors"
     if not file.exists():
         save_map(make_map(loaded.tokenizer, loaded.parts.vocabulary_rows, texts), file)
-    return load_map(file, fingerprint)
+    return load_map(file, tokenizer_fingerprint=fingerprint)
 
 
 def lens_key(answering_key: str, language_map: LanguageMap, positions: Sequence[str]) -> str:
@@ -125,9 +125,9 @@ def lens_cell(
                 loaded,
                 [prompts[i].ids for i in batch],
                 [golds[i] for i in batch],
-                language_map,
+                language_map.probability,
                 positions=tuple(positions),
-            )
+            ).mass
             write_arrays(path, {"mass": masses, "item": np.array(batch, dtype=np.int64)})
         if progress:
             progress(min((index + 1) * size, len(prompts)), len(prompts))
@@ -149,9 +149,7 @@ def gold_ids(
 ) -> list[tuple[int, ...]]:
     """Return the tokens of each question's first gold, as they would follow its prompt."""
     encoded = [
-        encode_training(
-            loaded.tokenizer, answering.rendering, e, train_eos=False, loss="answer"
-        )
+        encode_training(loaded.tokenizer, answering.rendering, e, train_eos=False, loss="answer")
         for e in questions.examples
     ]
     return [e.ids[e.answer_start : e.answer_end] for e in encoded]

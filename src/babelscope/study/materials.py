@@ -61,14 +61,14 @@ def gather(plan: StudyPlan) -> Materials:
 
 
 def _source(source: SourcePlan) -> QuestionSet:
-    questions = read_qa(source.data, source.language, split="tune")
+    questions = read_qa(source.data, source.language, split="train")
     return replace(first(questions, source.limit or len(questions.examples)), name=source.name)
 
 
 def _reference(source: SourcePlan) -> QuestionSet | None:
     if not source.reference:
         return None
-    return read_qa(source.reference, source.reference_language, split="tune")
+    return read_qa(source.reference, source.reference_language, split="train")
 
 
 def _contest(plan: StudyPlan, target: str, other: str) -> QuestionSet:
@@ -87,7 +87,7 @@ def _pools(plan: StudyPlan) -> dict[str, QuestionSet]:
     chosen = plan.test.demonstrations_language
     return {
         code: read_qa(
-            plan.test.demonstrations_data, code if chosen == "same" else chosen, split="tune"
+            plan.test.demonstrations_data, code if chosen == "same" else chosen, split="train"
         )
         for code in plan.targets
     }

@@ -18,7 +18,7 @@ from babelscope.models.loading import LoadedModel
 from babelscope.store import read_json, write_json, write_jsonl, write_text, writing
 from babelscope.study import tables
 from babelscope.study.cells import Variant
-from babelscope.study.lens_tables import lens_table
+from babelscope.study.lens_tables import LENS, lens_table
 from babelscope.study.materials import QA, Materials
 from babelscope.study.plan import StudyPlan
 from babelscope.study.samples import samples
@@ -159,9 +159,17 @@ def write_outputs(out: Path, study: Study) -> None:
     write_frame(out / "comparisons.parquet", tables.comparisons(cells, study.bases))
     write_frame(out / "best.parquet", tables.best(plan, cells))
     write_frame(out / "transfer.parquet", tables.transfer(plan, study.cells, study.bases))
-    write_frame(out / "lens.parquet", lens_table(plan, study.cells, study.masses, study.bases))
+    write_frame(out / "lens.parquet", lens_of(study))
     write_frame(out / "quality.parquet", quality_table(plan, materials))
     write_jsonl(out / "samples.jsonl", samples(plan, materials, study.cells, study.bases))
+
+
+def lens_of(study: Study) -> pl.DataFrame:
+    """Return the lens table; empty for a study without a lens."""
+    if study.language_map is None:
+        return pl.DataFrame(schema=LENS)
+    columns = study.language_map.columns
+    return lens_table(study.plan, columns, study.cells, study.masses, study.bases)
 
 
 def write_frame(path: Path, frame: pl.DataFrame) -> None:
@@ -217,7 +225,7 @@ def quality_table(plan: StudyPlan, materials: Materials) -> pl.DataFrame:
                 "noted": "; ".join(f"{k}: {n}" for k, n in sorted(found.noted.items())),
             }
         )
-    schema = {
+    schema: tables.Schema = {
         **dict.fromkeys(("source", "language", "origin"), pl.String),
         **dict.fromkeys(("records", "dropped"), pl.Int64),
         **dict.fromkeys(

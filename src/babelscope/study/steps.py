@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-
 import shutil
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from babelscope.adapt.recipes import Recipe, change, find_recipe, rendering_of
 from babelscope.adapt.saving import Saving
 from babelscope.adapt.tuning import tune
+from babelscope.data import atlas
 from babelscope.data.prompts import TEMPLATES
 from babelscope.data.qa import first, read_qa
 from babelscope.data.texts import read_texts
@@ -192,7 +195,9 @@ def lens_step(
     answering = how_to_answer(loaded, choice, recipe, batch_tokens)
     adapter = adapter_fingerprint(choice.adapter) if choice.adapter else ""
     if map_file:
-        language_map = load_map(map_file, tokenizer_fingerprint(loaded.tokenizer))
+        language_map = load_map(
+            map_file, tokenizer_fingerprint=tokenizer_fingerprint(loaded.tokenizer)
+        )
     else:
         texts = study_texts(_default_languages(questions), {"": questions}, "")
         language_map = make_map(loaded.tokenizer, loaded.parts.vocabulary_rows, texts)
@@ -214,7 +219,7 @@ def map_step(model: str, folder: Path, out: Path) -> dict[str, object]:
     tokenizer = load_tokenizer(model)
     texts = read_texts(folder)
     save_map(make_map(tokenizer, len(tokenizer), texts), out)
-    made = load_map(out, tokenizer_fingerprint(tokenizer))
+    made = load_map(out, tokenizer_fingerprint=tokenizer_fingerprint(tokenizer))
     return {"out": str(out), "languages": list(made.languages), **dict(made.quality)}
 
 
@@ -230,9 +235,9 @@ def lens_frame(
     masses: NDArray[np.float32], contexts: Sequence[str], columns: Sequence[str]
 ) -> pl.DataFrame:
     """Return the rows of `lens.parquet` from masses (prompts, positions, depths, columns)."""
-    rows = lens_rows(masses[np.newaxis], contexts, columns, POSITIONS)
+    rows = lens_rows(masses, contexts, POSITIONS, columns)
     names = ("depth", "position", "language", "mass", "low", "high", "n")
-    return pl.DataFrame([{name: row[name] for name in names} for row in rows])
+    return pl.DataFrame([{name: getattr(row, name) for name in names} for row in rows])
 
 
 def _default_languages(questions: QuestionSet) -> tuple[str, ...]:

@@ -21,15 +21,16 @@ POOLED = -1
 
 Cells = Mapping[tuple[Variant, str, str], CellScores]
 Row = dict[str, object]
+Schema = dict[str, type[pl.DataType] | pl.DataType]
 
-RESULTS = {
+RESULTS: Schema = {
     **dict.fromkeys(("model", "recipe", "source"), pl.String),
     **dict.fromkeys(("seed", "step"), pl.Int64),
     **dict.fromkeys(("task", "target", "subset", "measure"), pl.String),
     **dict.fromkeys(("value", "low", "high"), pl.Float64),
     "n": pl.Int64,
 }
-COMPARISONS = {
+COMPARISONS: Schema = {
     **dict.fromkeys(("recipe", "source"), pl.String),
     "step": pl.Int64,
     **dict.fromkeys(("task", "target", "measure"), pl.String),
@@ -39,12 +40,12 @@ COMPARISONS = {
     "seeds": pl.Int64,
     **dict.fromkeys(("seed_sd", "same_sign", "questions_needed"), pl.Float64),
 }
-BEST = {
+BEST: Schema = {
     **dict.fromkeys(("recipe", "target", "measure", "best"), pl.String),
     "share": pl.Float64,
     "tied": pl.List(pl.String),
 }
-TRANSFER = {
+TRANSFER: Schema = {
     **dict.fromkeys(("recipe", "source", "target", "measure", "kind"), pl.String),
     **dict.fromkeys(("value", "low", "high"), pl.Float64),
     "n": pl.Int64,
@@ -224,9 +225,7 @@ def transfer(plan: StudyPlan, cells: Cells, bases: Mapping[str, str]) -> pl.Data
         for source, values in by_source.items():
             on_self = finals.get((recipe, spoken[source]))
             own = on_self[0][source] if on_self else None
-            efficiency = transfer_efficiency(
-                values, contexts, own, on_self[1] if on_self else ()
-            )
+            efficiency = transfer_efficiency(values, contexts, own, on_self[1] if on_self else ())
             # where several sources are in the target's language, the first of the plan stands
             self_values = by_source[tuned_here[0]] if tuned_here else None
             kinds = {"transfer_efficiency": efficiency}

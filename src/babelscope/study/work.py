@@ -21,6 +21,7 @@ from babelscope.models.adapters import (
 from babelscope.models.loading import LoadedModel
 from babelscope.records import Event
 from babelscope.store import finished, slot
+from babelscope.study.answers import read_answers
 from babelscope.study.cells import (
     Answering,
     Cell,
@@ -29,7 +30,6 @@ from babelscope.study.cells import (
     answering_key,
     read_counts,
 )
-from babelscope.study.answers import read_answers
 from babelscope.study.costs import CostBook
 from babelscope.study.lensing import lens_cell, lens_key
 from babelscope.study.materials import QA, Materials
@@ -76,6 +76,7 @@ Masses = dict[tuple[Variant, str], Path]
 
 
 def execute(work: Work) -> tuple[Scores, Masses]:
+    """Do every variant of a plan; returns the scored cells and the lens files."""
     scores: Scores = {}
     masses: Masses = {}
     count = 0

@@ -102,7 +102,7 @@
     for (const language of order) {
       const panel = add(grid, "div");
       panel.className = "panel";
-      add(add(panel, "h4"), "bdi", lens.languages[language]);
+      add(add(panel, "h3"), "bdi", lens.languages[language]);
       const plot = add(panel, "div");
       plot.className = "plot";
       plot.style.height = "164px";
@@ -172,12 +172,24 @@
     }
   };
 
+  // Subsets depend on the tuned model: the base's mass there is the tuned one minus the difference.
+  const implied = (tuned, difference) => Object.fromEntries(
+    Object.keys(tuned).filter((l) => difference[l]).map((l) => {
+      const value = tuned[l].value.map((v, i) => {
+        const at = difference[l].depth.indexOf(tuned[l].depth[i]);
+        return at < 0 || !known(v) || !known(difference[l].value[at]) ? null : v - difference[l].value[at];
+      });
+      const none = value.map(() => null);
+      return [l, { depth: tuned[l].depth, value, low: none, high: none }];
+    }));
+
   const showLens = () => {
     const [target, variant, view] = ["target", "variant", "view"].map((k) => byId("lens-" + k).value);
-    const before = (lens.cells[`${target}|base|${view}`] || {}).mass || {};
     const cell = lens.cells[`${target}|${variant}|${view}`] || {};
     const tuned = cell.mass || {};
     const difference = cell.difference || {};
+    const base = lens.bases[variant] || "base";
+    const before = (lens.cells[`${target}|${base}|${view}`] || {}).mass || implied(tuned, difference);
     const nothing = !Object.keys(before).length && !Object.keys(tuned).length;
     byId("lens-none").hidden = !nothing;
     byId("lens-body").hidden = byId("lens-details").hidden = nothing;

@@ -1,0 +1,278 @@
+"""The lens against the plain computation, in every family; what may not change it does not."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from peft import LoraConfig, get_peft_model
+from tiny import FAMILIES, ROWS, tiny_model, tiny_tokenizer
+from torch import nn
+
+from babelscope.errors import DataError, ModelError, SettingError
+from babelscope.infer import projection
+from babelscope.infer.lens import LensReading, lens_masses
+from babelscope.infer.trunk import plan_sequences
+from babelscope.models.loading import LoadedModel
+from babelscope.models.parts import locate_parts
+
+MAP_ROWS = 480  # the tokenizer's; the models' other rows are padding
+COLUMNS = 6
+DEPTHS = 3
+
+# peft reads an attribute that transformers 5 has renamed
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+
+
+def _loaded(family: str) -> LoadedModel:
+    model = tiny_model(family)
+    return LoadedModel(
+        model=model,
+        tokenizer=tiny_tokenizer(),
+        parts=locate_parts(model),
+        name=family,
+        fingerprint=family,
+        dtype=torch.float32,
+        device=torch.device("cpu"),
+    )
+
+
+def _map(rows: int = MAP_ROWS, seed: int = 0) -> NDArray[np.float32]:
+    table = np.random.default_rng(seed).dirichlet(np.full(COLUMNS, 0.3), size=rows)
+    return table.astype(np.float32)
+
+
+def _ids(count: int, longest: int, seed: int, shortest: int = 1) -> list[list[int]]:
+    draw = random.Random(seed)
+    return [
+        [draw.randrange(4, MAP_ROWS) for _ in range(draw.randint(shortest, longest))]
+        for _ in range(count)
+    ]
+
+
+PROMPTS = _ids(7, 40, seed=1)
+GOLDS = _ids(7, 6, seed=2)
+
+
+def _plain(loaded: LoadedModel, prompt: list[int], gold: list[int]) -> LensReading:
+    """One prompt, everything at once: transformers' own hidden states, full softmax, full map."""
+    table = np.zeros((ROWS, COLUMNS))
+    table[:MAP_ROWS] = _map()
+    table[MAP_ROWS:, -1] = 1
+    with torch.no_grad():
+        out = loaded.model(torch.tensor([[*prompt, *gold]]), output_hidden_states=True)
+        logits = [
+            loaded.parts.unembed(loaded.parts.final_norm(hidden)) for hidden in out.hidden_states
+        ][:-1]
+        cap = loaded.parts.soft_cap
+        logits = [x if cap is None else cap * torch.tanh(x / cap) for x in logits] + [out.logits]
+    p = torch.stack(logits)[:, 0].double().softmax(-1).numpy()
+    entropy = -(p * np.log2(np.maximum(p, 1e-300))).sum(-1)
+    last = len(prompt) - 1
+    spans = (slice(last, last + 1), slice(last, last + len(gold)))
+    mass = np.stack([(p[:, span] @ table).mean(1) for span in spans])
+    return LensReading(("last", "gold"), mass, np.stack([entropy[:, s].mean(1) for s in spans]))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_lens_equals_the_plain_computation(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(projection.CHUNK_LOGITS, "cpu", 1)
+    monkeypatch.setattr(projection, "MIN_COLUMNS", 37)  # 14 chunks of 512 rows, the last ragged
+    monkeypatch.setattr(projection, "ROW_CHUNK", 10)
+    loaded = _loaded(family)
+    reading = lens_masses(loaded, PROMPTS, GOLDS, _map(), tokens_per_batch=90)
+    assert reading.mass.shape == (7, 2, DEPTHS, COLUMNS)
+    assert reading.mass.dtype == np.float32
+    for i, (prompt, gold) in enumerate(zip(PROMPTS, GOLDS, strict=True)):
+        plain = _plain(loaded, prompt, gold)
+        np.testing.assert_allclose(reading.mass[i], plain.mass, atol=1e-5)
+        np.testing.assert_allclose(reading.entropy_bits[i], plain.entropy_bits, atol=1e-4)
+
+
+def test_the_last_depth_is_the_models_own_distribution() -> None:
+    loaded = _loaded("gemma2")
+    reading = lens_masses(loaded, PROMPTS[:1], [[]], _map(ROWS), positions=("last",))
+    with torch.no_grad():
+        own = loaded.model(torch.tensor(PROMPTS[:1])).logits[0, -1].softmax(-1).numpy()
+    np.testing.assert_allclose(reading.mass[0, 0, -1], own @ _map(ROWS), atol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["bloom", "mistral", "gpt_neox"])
+def test_batch_and_padding_change_nothing(family: str) -> None:
+    loaded = _loaded(family)
+    together = lens_masses(loaded, PROMPTS, GOLDS, _map())
+    alone = lens_masses(loaded, PROMPTS, GOLDS, _map(), tokens_per_batch=1)
+    np.testing.assert_allclose(together.mass, alone.mass, atol=1e-5)
+
+
+def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = _loaded("bloom")
+    whole = lens_masses(loaded, PROMPTS, GOLDS, _map())
+    monkeypatch.setitem(projection.CHUNK_LOGITS, "cpu", 1)
+    monkeypatch.setattr(projection, "MIN_COLUMNS", 1)  # a single row of the vocabulary at a time
+    pieces = lens_masses(loaded, PROMPTS, GOLDS, _map())
+    np.testing.assert_allclose(whole.mass, pieces.mass, atol=1e-5)
+    np.testing.assert_allclose(whole.entropy_bits, pieces.entropy_bits, atol=1e-4)
+
+
+def test_positions_are_computed_alike_alone_and_together() -> None:
+    loaded = _loaded("qwen2")
+    both = lens_masses(loaded, PROMPTS, GOLDS, _map())
+    for k, position in enumerate(("last", "gold")):
+        one = lens_masses(loaded, PROMPTS, GOLDS, _map(), positions=(position,))
+        np.testing.assert_allclose(one.mass[:, 0], both.mass[:, k], atol=1e-5)
+    single = [gold[:1] for gold in GOLDS]  # one token is predicted by the last prompt token
+    same = lens_masses(loaded, PROMPTS, single, _map())
+    np.testing.assert_array_equal(same.mass[:, 0], same.mass[:, 1])
+
+
+def test_masses_sum_to_one_and_permuted_languages_permute() -> None:
+    loaded, order = _loaded("llama"), np.random.default_rng(3).permutation(COLUMNS)
+    reading = lens_masses(loaded, PROMPTS, GOLDS, _map(ROWS))
+    np.testing.assert_allclose(reading.mass.sum(-1), 1, atol=1e-5)
+    permuted = lens_masses(loaded, PROMPTS, GOLDS, _map(ROWS)[:, order])
+    np.testing.assert_allclose(permuted.mass, reading.mass[..., order], atol=1e-6)
+
+
+def test_a_map_of_one_language_gives_one() -> None:
+    one = np.tile(np.array([1, 0, 0], dtype=np.float32), (ROWS, 1))
+    reading = lens_masses(_loaded("gemma"), PROMPTS, GOLDS, one)
+    np.testing.assert_allclose(reading.mass[..., 0], 1, atol=1e-6)
+
+
+def test_rows_beyond_the_map_are_unknown() -> None:
+    known = np.tile(np.array([1, 0, 0], dtype=np.float32), (MAP_ROWS, 1))
+    loaded = _loaded("bloom")
+    reading = lens_masses(loaded, PROMPTS[:1], GOLDS[:1], known, positions=("last",))
+    with torch.no_grad():
+        own = loaded.model(torch.tensor(PROMPTS[:1])).logits[0, -1].softmax(-1)
+    padding = float(own[MAP_ROWS:].sum())
+    assert padding > 0
+    np.testing.assert_allclose(reading.mass[0, 0, -1], [1 - padding, 0, padding], atol=1e-6)
+    surplus = np.concatenate([_map(ROWS), [[0, 0, 0, 0, 0, 1]]])
+    same = lens_masses(loaded, PROMPTS[:1], GOLDS[:1], surplus)
+    np.testing.assert_array_equal(
+        same.mass, lens_masses(loaded, PROMPTS[:1], GOLDS[:1], _map(ROWS)).mass
+    )
+
+
+def test_permuting_the_vocabulary_with_the_map_changes_nothing() -> None:
+    loaded, table = _loaded("llama"), _map(ROWS)
+    before = lens_masses(loaded, PROMPTS, GOLDS, table)
+    order = np.random.default_rng(4).permutation(ROWS)
+    weight = loaded.parts.unembed.weight
+    assert weight is not loaded.parts.embed.weight
+    weight.data = weight.data[torch.from_numpy(order)]
+    after = lens_masses(loaded, PROMPTS, GOLDS, table[order])
+    np.testing.assert_allclose(after.mass, before.mass, atol=1e-5)
+
+
+def test_a_missing_gold_is_nan_and_last_is_not() -> None:
+    reading = lens_masses(_loaded("qwen3"), PROMPTS[:2], [[], GOLDS[1]], _map())
+    assert np.isnan(reading.mass[0, 1]).all()
+    assert np.isnan(reading.entropy_bits[0, 1]).all()
+    assert np.isfinite(reading.mass[0, 0]).all()
+    assert np.isfinite(reading.mass[1]).all()
+
+
+def test_the_model_is_left_as_it_was() -> None:
+    loaded, ids = _loaded("gemma2"), torch.tensor([PROMPTS[0]])
+    with torch.no_grad():
+        before = loaded.model(ids).logits
+        lens_masses(loaded, PROMPTS, GOLDS, _map())
+        after = loaded.model(ids).logits
+    assert torch.equal(before, after)
+    assert not any(block._forward_hooks for block in loaded.parts.blocks)
+
+
+def test_the_adapter_in_use_is_looked_through() -> None:
+    loaded = _loaded("bloom")
+    base = lens_masses(loaded, PROMPTS, GOLDS, _map())
+    config = LoraConfig(r=4, target_modules=["query_key_value"], init_lora_weights=False)
+    torch.manual_seed(0)
+    tuned = LoadedModel(
+        model=get_peft_model(loaded.model, config),
+        tokenizer=loaded.tokenizer,
+        parts=loaded.parts,
+        name="tuned",
+        fingerprint="",
+        dtype=loaded.dtype,
+        device=loaded.device,
+    )
+    through = lens_masses(tuned, PROMPTS, GOLDS, _map())
+    np.testing.assert_array_equal(through.mass[:, :, 0], base.mass[:, :, 0])  # before any block
+    assert np.abs(through.mass[:, :, -1] - base.mass[:, :, -1]).max() > 1e-3
+    with tuned.model.disable_adapter():
+        off = lens_masses(tuned, PROMPTS, GOLDS, _map())
+    np.testing.assert_array_equal(off.mass, base.mass)
+
+
+@given(st.integers(1, 60), st.integers(1, 200), st.floats(0.1, 80), st.integers(0, 1000))
+def test_the_online_softmax_equals_scipys(n: int, rows: int, spread: float, seed: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    unembed = nn.Linear(4, rows)
+    hidden = spread * torch.randn(n, 4, generator=draw)
+    table = torch.rand(rows, 3, generator=draw)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(projection.CHUNK_LOGITS, "cpu", 1)
+        patch.setattr(projection, "MIN_COLUMNS", 17)
+        parts = locate_parts(tiny_model("llama"))
+        parts = type(parts)(
+            parts.embed, parts.blocks, nn.Identity(), unembed, 0.5, 30.0, rows, 4, 2
+        )
+        mass, bits = projection.language_masses(parts, hidden, table)
+    with torch.no_grad():
+        raw = unembed.double()(hidden.double()) * 0.5
+    p = (30 * torch.tanh(raw / 30)).softmax(-1)
+    np.testing.assert_allclose(mass, p @ table.double(), atol=2e-5)
+    np.testing.assert_allclose(bits, torch.special.entr(p).sum(-1) / np.log(2), atol=2e-4)
+
+
+def test_bf16_weights_stay_near_float32() -> None:
+    exact = lens_masses(_loaded("qwen2"), PROMPTS, GOLDS, _map(ROWS))
+    half = _loaded("qwen2")
+    half.model.to(torch.bfloat16)
+    rough = lens_masses(half, PROMPTS, GOLDS, _map(ROWS))
+    np.testing.assert_allclose(rough.mass.sum(-1), 1, atol=1e-5)
+    assert np.abs(rough.mass - exact.mass).max() < 0.2
+    assert np.abs(rough.mass - exact.mass).mean() < 0.02
+
+
+def test_bad_input_is_one_clear_error() -> None:
+    loaded, table = _loaded("gpt_neox"), _map()
+    with pytest.raises(SettingError, match="expected some of last, gold, found middle"):
+        lens_masses(loaded, PROMPTS, GOLDS, table, positions=("middle",))
+    with pytest.raises(DataError, match="one for each of 7 prompts, found 2"):
+        lens_masses(loaded, PROMPTS, GOLDS[:2], table)
+    with pytest.raises(SettingError, match="prompt 1: expected at least one token"):
+        lens_masses(loaded, [[5], []], [[6], [7]], table)
+    with pytest.raises(SettingError, match="prompt 0: expected token ids from 0 to 511"):
+        lens_masses(loaded, [[ROWS]], [[6]], table)
+    with pytest.raises(SettingError, match="prompt 0: expected 1 to 2048 tokens, found 3000"):
+        lens_masses(loaded, [[5] * 3000], [[6]], table)
+    with pytest.raises(ModelError, match="at most the model's 512 rows, found 513"):
+        lens_masses(loaded, PROMPTS, GOLDS, _map(ROWS + 1))
+    with pytest.raises(DataError, match="the shape"):
+        lens_masses(loaded, PROMPTS, GOLDS, table[:, 0])
+    with pytest.raises(ModelError, match="a plain linear layer, found Bilinear"):
+        projection._unembedding(nn.Bilinear(2, 2, 2))
+
+
+def test_no_prompts_give_an_empty_reading() -> None:
+    assert lens_masses(_loaded("bloom"), [], [], _map()).mass.shape == (0, 2, DEPTHS, COLUMNS)
+
+
+@given(st.lists(st.integers(1, 300), max_size=40), st.integers(1, 2000))
+def test_batches_hold_each_sequence_once_within_the_budget(lengths: list[int], budget: int) -> None:
+    batches = plan_sequences(lengths, budget)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    for batch in batches:
+        padded = max(lengths[i] for i in batch) * len(batch)
+        assert padded <= budget or len(batch) == 1

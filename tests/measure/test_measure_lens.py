@@ -1,0 +1,177 @@
+"""Lens rows: each cell is what the plain statistics say, missing stays missing."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from babelscope.errors import DataError
+from babelscope.measure.lens import lens_differences, lens_rows, subset_masks
+from babelscope.measure.stats import compare, estimate
+
+POSITIONS = ("last", "gold")
+COLUMNS = ("deu_Latn", "ory_Orya", "shared", "unknown")
+SEEDS, PROMPTS, DEPTHS = 3, 20, 4
+CONTEXTS = [f"c{i // 2}" for i in range(PROMPTS)]
+
+
+def _masses(seed: int, seeds: int = SEEDS) -> NDArray[np.float64]:
+    draw = np.random.default_rng(seed)
+    return draw.dirichlet(np.ones(4), size=(seeds, PROMPTS, 2, DEPTHS))
+
+
+def _with_gaps(masses: NDArray[np.float64]) -> NDArray[np.float64]:
+    gaps = masses.copy()
+    gaps[:, 3, 1] = np.nan
+    gaps[1, 7, 1] = np.nan
+    return gaps
+
+
+def test_each_cell_is_the_plain_estimate() -> None:
+    masses = _with_gaps(_masses(0))
+    rows = lens_rows(masses, CONTEXTS, POSITIONS, COLUMNS)
+    assert len(rows) == 2 * DEPTHS * 4
+    for row in rows:
+        k, column = POSITIONS.index(row.position), COLUMNS.index(row.language)
+        plain = estimate(masses[:, :, k, row.depth, column], CONTEXTS)
+        assert (row.mass, row.low, row.high) == pytest.approx((plain.value, plain.low, plain.high))
+        assert row.n == plain.n == (20 if row.position == "last" else 19)
+
+
+def test_rows_sum_to_one_and_stand_in_order() -> None:
+    rows = lens_rows(_masses(1), CONTEXTS, POSITIONS, COLUMNS)
+    assert [(r.position, r.depth, r.language) for r in rows] == [
+        (p, d, c) for p in POSITIONS for d in range(DEPTHS) for c in COLUMNS
+    ]
+    for start in range(0, len(rows), 4):
+        assert sum(row.mass for row in rows[start : start + 4]) == pytest.approx(1)
+        assert all(row.low <= row.mass <= row.high for row in rows[start : start + 4])
+
+
+def test_a_subset_is_the_same_as_its_prompts_alone() -> None:
+    masses = _masses(2)
+    taken = np.array([i % 4 < 2 for i in range(PROMPTS)])  # whole contexts of two
+    chosen = lens_rows(masses, CONTEXTS, POSITIONS, COLUMNS, subset=taken)
+    alone = [c for c, t in zip(CONTEXTS, taken, strict=True) if t]
+    for row, plain in zip(
+        chosen, lens_rows(masses[:, taken], alone, POSITIONS, COLUMNS), strict=True
+    ):
+        assert row.mass == pytest.approx(plain.mass)
+        assert row.n == plain.n == 10
+
+
+def test_a_subset_that_differs_by_seed_takes_each_seeds_own_prompts() -> None:
+    base = _masses(3, seeds=1)
+    flags = np.random.default_rng(3).random((SEEDS, PROMPTS)) < 0.4
+    row = lens_rows(base, CONTEXTS, POSITIONS, COLUMNS, subset=flags)[0]
+    values = np.broadcast_to(base[0, :, 0, 0, 0], flags.shape)
+    assert row.mass == pytest.approx(values[flags].mean())
+    assert row.n == flags.any(axis=0).sum()
+
+
+def test_an_empty_subset_is_missing_not_zero() -> None:
+    none = np.zeros((SEEDS, PROMPTS), dtype=bool)
+    for row in lens_rows(_masses(4), CONTEXTS, POSITIONS, COLUMNS, subset=none):
+        assert row.n == 0
+        assert np.isnan([row.mass, row.low, row.high]).all()
+    for gap in lens_differences(
+        _masses(4, 1), _masses(5), CONTEXTS, POSITIONS, COLUMNS, subset=none
+    ):
+        assert gap.n == 0
+        assert np.isnan([gap.difference, gap.low, gap.high, gap.p_value]).all()
+
+
+def test_one_context_has_no_interval() -> None:
+    row = lens_rows(_masses(5), ["only"] * PROMPTS, POSITIONS, COLUMNS)[0]
+    assert row.mass > 0
+    assert np.isnan([row.low, row.high]).all()
+
+
+def test_subsets_by_match() -> None:
+    base = np.array([True, True, False, False])
+    variant = np.array([[True, False, True, False], [True, True, True, True]])
+    masks = subset_masks(base, variant)
+    expected = {
+        "all": [[1, 1, 1, 1], [1, 1, 1, 1]],
+        "both_right": [[1, 0, 0, 0], [1, 1, 0, 0]],
+        "both_wrong": [[0, 0, 0, 1], [0, 0, 0, 0]],
+        "turned_right": [[0, 0, 1, 0], [0, 0, 1, 1]],
+        "turned_wrong": [[0, 1, 0, 0], [0, 0, 0, 0]],
+        "base_right": [[1, 1, 0, 0], [1, 1, 0, 0]],
+        "base_wrong": [[0, 0, 1, 1], [0, 0, 1, 1]],
+    }
+    assert {name: mask.astype(int).tolist() for name, mask in masks.items()} == expected
+
+
+def test_differences_are_the_paired_ones() -> None:
+    base, variant = _masses(6, seeds=1), _with_gaps(_masses(7))
+    rows = lens_differences(base, variant, CONTEXTS, POSITIONS, COLUMNS)
+    for row in rows:
+        at = (slice(None), slice(None), POSITIONS.index(row.position), row.depth)
+        column = COLUMNS.index(row.language)
+        plain = compare(variant[(*at, column)], base[(*at, column)], CONTEXTS)
+        found = (row.difference, row.low, row.high, row.n)
+        expected = plain.difference
+        assert found == pytest.approx((expected.value, expected.low, expected.high, expected.n))
+        assert row.p_value >= plain.p_value - 0.02  # corrected; scaling differs a little
+
+
+def test_a_variant_equal_to_its_base_differs_by_nothing() -> None:
+    masses = _masses(8)
+    for row in lens_differences(masses, masses, CONTEXTS, POSITIONS, COLUMNS):
+        assert (row.difference, row.low, row.high, row.p_value) == (0, 0, 0, 1)
+
+
+def test_one_planted_shift_is_found_and_chance_is_not() -> None:
+    base = np.random.default_rng(9).normal(size=(1, 200, 1, 6, 5))
+    variant = base + np.random.default_rng(10).normal(size=base.shape)
+    variant[:, :, 0, 2, 3] += 1.0
+    contexts = [str(i) for i in range(200)]
+    rows = lens_differences(base, variant, contexts, ["last"], list("abcde"))
+    found = {(row.depth, row.language): row.p_value for row in rows}
+    assert found.pop((2, "d")) < 0.001
+    assert min(found.values()) > 0.05
+
+
+def test_the_grid_keeps_its_error_rate() -> None:
+    """Under no difference, the smallest of 40 p-values is below .05 in about 5 % of studies."""
+    draw = np.random.default_rng(11)
+    below = 0
+    for _ in range(100):
+        noise = draw.normal(size=(1, 30, 1, 8, 5))
+        rows = lens_differences(
+            np.zeros_like(noise), noise, [str(i) for i in range(30)], ["last"], list("abcde")
+        )
+        below += min(row.p_value for row in rows) < 0.05
+    assert 0 < below <= 12  # P(> 12 | 100, .05) = .0015
+
+
+def test_order_of_prompts_changes_nothing() -> None:
+    masses, order = _masses(12), np.random.default_rng(12).permutation(PROMPTS)
+    rows = lens_rows(masses, CONTEXTS, POSITIONS, COLUMNS)
+    shuffled = lens_rows(masses[:, order], [CONTEXTS[i] for i in order], POSITIONS, COLUMNS)
+    for row, other in zip(rows, shuffled, strict=True):
+        assert (row.mass, row.low, row.high) == pytest.approx((other.mass, other.low, other.high))
+
+
+def test_a_real_grid_takes_seconds() -> None:
+    masses = np.random.default_rng(13).random((2, 500, 2, 31, 32))
+    contexts = [str(i // 5) for i in range(500)]
+    columns = [str(i) for i in range(32)]
+    start = time.process_time()
+    assert len(lens_rows(masses, contexts, POSITIONS, columns)) == 2 * 31 * 32
+    assert time.process_time() - start < 20
+
+
+def test_wrong_shapes_are_told() -> None:
+    with pytest.raises(DataError, match="20 prompts"):
+        lens_rows(_masses(0)[:, :5], CONTEXTS, POSITIONS, COLUMNS)
+    with pytest.raises(DataError, match="masses of the base"):
+        lens_differences(_masses(0, seeds=2), _masses(1), CONTEXTS, POSITIONS, COLUMNS)
+    with pytest.raises(DataError, match="a subset of prompts"):
+        lens_rows(_masses(0), CONTEXTS, POSITIONS, COLUMNS, subset=np.ones(7, dtype=bool))
+    with pytest.raises(DataError, match="subsets of prompts"):
+        subset_masks([True], [True, False])
