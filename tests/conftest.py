@@ -32,9 +32,7 @@ def _unpack(archive: Path, folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def unpacked(
-    shared: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Path]:
+def unpacked(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Unpack `data/NAME.tar.xz` once a session and return the folder that holds it."""
     done: dict[str, Path] = {}
 

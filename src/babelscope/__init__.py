@@ -1,1 +1,104 @@
-"""Which language should training examples be written in, and what does it do to the others?"""
+"""Which language should training examples be written in, and what does it do to the others?
+
+The names below are the public interface. They are resolved on first use, so that importing the
+package loads neither torch nor a data set.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from babelscope.adapt.recipes import RECIPES, Recipe, change
+    from babelscope.adapt.saving import Saving
+    from babelscope.adapt.tuning import tune
+    from babelscope.data.qa import read_qa
+    from babelscope.errors import BabelscopeError
+    from babelscope.infer.generate import Decoding, generate_answers
+    from babelscope.infer.lens import lens_masses
+    from babelscope.languages import Language, language
+    from babelscope.measure.answers import score_answers, score_report
+    from babelscope.measure.language_map import LanguageMap, build_map, load_map, save_map
+    from babelscope.measure.stats import compare, estimate
+    from babelscope.models.adapters import attach_adapters, use_adapter
+    from babelscope.models.encoding import Rendering, encode_prompt
+    from babelscope.models.loading import LoadedModel, load_model
+    from babelscope.records import Answer, Comparison, Estimate, Example, QuestionSet
+    from babelscope.report.page import write_report
+    from babelscope.study.plan import StudyPlan, read_plan
+    from babelscope.study.run import run_study
+
+_HOMES = {
+    "adapt.recipes": ("RECIPES", "Recipe", "change"),
+    "adapt.saving": ("Saving",),
+    "adapt.tuning": ("tune",),
+    "data.qa": ("read_qa",),
+    "errors": ("BabelscopeError",),
+    "infer.generate": ("Decoding", "generate_answers"),
+    "infer.lens": ("lens_masses",),
+    "languages": ("Language", "language"),
+    "measure.answers": ("score_answers", "score_report"),
+    "measure.language_map": ("LanguageMap", "build_map", "load_map", "save_map"),
+    "measure.stats": ("compare", "estimate"),
+    "models.adapters": ("attach_adapters", "use_adapter"),
+    "models.encoding": ("Rendering", "encode_prompt"),
+    "models.loading": ("LoadedModel", "load_model"),
+    "records": ("Answer", "Comparison", "Estimate", "Example", "QuestionSet"),
+    "report.page": ("write_report",),
+    "study.plan": ("StudyPlan", "read_plan"),
+    "study.run": ("run_study",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "RECIPES",
+    "Answer",
+    "BabelscopeError",
+    "Comparison",
+    "Decoding",
+    "Estimate",
+    "Example",
+    "Language",
+    "LanguageMap",
+    "LoadedModel",
+    "QuestionSet",
+    "Recipe",
+    "Rendering",
+    "Saving",
+    "StudyPlan",
+    "attach_adapters",
+    "build_map",
+    "change",
+    "compare",
+    "encode_prompt",
+    "estimate",
+    "generate_answers",
+    "language",
+    "lens_masses",
+    "load_map",
+    "load_model",
+    "read_plan",
+    "read_qa",
+    "run_study",
+    "save_map",
+    "score_answers",
+    "score_report",
+    "tune",
+    "use_adapter",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from the module that defines it."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'babelscope' has no attribute {name!r}")
+    value = getattr(import_module(f"babelscope.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -9,14 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 from tiny import FAMILIES, tiny_model, tiny_tokenizer
 
 from babelscope.errors import ModelError, SettingError
 from babelscope.infer import generate
-from babelscope.infer.generate import Decoding, generate_answers, plan_batches
+from babelscope.infer.generate import Decoding, generate_answers
 from babelscope.infer.sampling import answer_generator, choose_tokens, cut_tail
 from babelscope.models.encoding import EncodedPrompt
 from babelscope.models.loading import LoadedModel
@@ -332,21 +330,3 @@ def test_prompts_beyond_the_models_positions() -> None:
 def test_settings_out_of_range(fault: dict[str, float]) -> None:
     with pytest.raises(SettingError, match=next(iter(fault))):
         Decoding(**fault)  # type: ignore[arg-type]
-
-
-@given(st.lists(st.integers(1, 300), max_size=40), st.integers(1, 1000))
-def test_batches_hold_every_prompt_once_within_the_budget(lengths: list[int], budget: int) -> None:
-    prompts = [EncodedPrompt(str(n), (5,) * k, False, False) for n, k in enumerate(lengths)]
-    batches = plan_batches(prompts, budget)
-    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
-    order = [lengths[i] for batch in batches for i in batch]
-    assert order == sorted(lengths, reverse=True)
-    for batch in batches:
-        assert len(batch) == 1 or len(batch) * lengths[batch[0]] <= budget
-    for batch in batches[:-1]:  # none is left less full than it could be
-        assert (len(batch) + 1) * lengths[batch[0]] > budget
-
-
-def test_a_budget_below_one() -> None:
-    with pytest.raises(SettingError):
-        plan_batches(_prompts(2), 0)

@@ -17,7 +17,6 @@ from torch import nn
 from babelscope.errors import DataError, ModelError, SettingError
 from babelscope.infer import projection
 from babelscope.infer.lens import LensReading, lens_masses
-from babelscope.infer.trunk import plan_sequences
 from babelscope.models.loading import LoadedModel
 from babelscope.models.parts import locate_parts
 
@@ -267,12 +266,3 @@ def test_bad_input_is_one_clear_error() -> None:
 
 def test_no_prompts_give_an_empty_reading() -> None:
     assert lens_masses(_loaded("bloom"), [], [], _map()).mass.shape == (0, 2, DEPTHS, COLUMNS)
-
-
-@given(st.lists(st.integers(1, 300), max_size=40), st.integers(1, 2000))
-def test_batches_hold_each_sequence_once_within_the_budget(lengths: list[int], budget: int) -> None:
-    batches = plan_sequences(lengths, budget)
-    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
-    for batch in batches:
-        padded = max(lengths[i] for i in batch) * len(batch)
-        assert padded <= budget or len(batch) == 1

@@ -1,12 +1,12 @@
 """Atlas: a parallel world of territories in 32 languages, made from Unicode CLDR, no download.
 
 Every question is planned once, without a language, and then written in each: ids, contexts and
-golds correspond in all languages by construction. A context holds the records of three
-territories with three facts each; a question asks for a fact of one of them (kinds `currency`,
-`language`, `script`, `weekday`) or for the territory that has a fact (kind `territory`). The
-territories of the splits `pretrain`, `tune` and `test` are apart.
+golds correspond in all languages by construction. A context tells the same two facts of each of
+three territories, a sentence a fact; a question asks for a fact of one of them (kinds `currency`,
+`language`, `script`, `weekday`) or, less often, for the territory that has a fact (kind
+`territory`). The territories of the splits `pretrain`, `tune` and `test` are apart.
 
-The split `contest:CODE` gives one territory's record in the asked language and in CODE; the
+The split `contest:CODE` tells one territory's facts in the asked language and in CODE; the
 question's language decides which of the two values is right.
 """
 
@@ -22,7 +22,7 @@ from functools import cache
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
 
-from babelscope.data.atlas_words import WORDS, Words
+from babelscope.data.atlas_words import WORDS
 from babelscope.errors import DataError
 from babelscope.languages import language as find_language
 from babelscope.languages import script_of
@@ -35,8 +35,10 @@ TUNE_TERRITORIES = 50
 TEST_TERRITORIES = 60
 CONTEXTS = {"pretrain": 400, "tune": 60, "test": 80}
 QUESTIONS_PER_CONTEXT = 3
-RECORDS_PER_CONTEXT = 3
-FACTS_PER_RECORD = 3
+TERRITORIES_PER_CONTEXT = 3
+FIELDS_PER_CONTEXT = 2
+RARITY = {"territory": 3}
+"""How many times rarer a kind is than the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +53,27 @@ class Territory:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """What a context tells of one territory: the fields, in the order in which they stand."""
+class Fact:
+    """One sentence of a context: a territory's value of a field."""
 
     territory: Territory
-    fields: tuple[str, ...]
+    field: str
+
+    @property
+    def value(self) -> str:
+        """The value's code, with its field: equal for equal values."""
+        return f"{self.field}:{getattr(self.territory, self.field)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A question before it is written in a language: `asked` is the index of its record."""
+    """A question before it is written in a language: `asked` is the index of its fact."""
 
     id: str
     context_id: str
-    records: tuple[Record, ...]
+    facts: tuple[Fact, ...]
     asked: int
     kind: str
-    field: str
 
 
 def languages() -> tuple[str, ...]:
@@ -163,91 +169,83 @@ def split_territories(split: str) -> tuple[Territory, ...]:
     return tuple(ranked[low:high])
 
 
-def plan_questions(
-    split: str, contexts: int, seed: int = 0, records: int = RECORDS_PER_CONTEXT
-) -> list[Plan]:
+def plan_questions(split: str, contexts: int, seed: int = 0) -> list[Plan]:
     """Plan questions on random contexts of a split's territories, golds as even as can be."""
-    rng = random.Random(f"{split}:{seed}:{records}")
+    rng = random.Random(f"{split}:{seed}")
     used: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
-    pool = split_territories(split)
     plans: list[Plan] = []
     for number in range(contexts):
-        told = tuple(
-            Record(t, tuple(rng.sample(FIELDS, FACTS_PER_RECORD)))
-            for t in rng.sample(pool, records)
-        )
+        facts = draw_facts(rng, split_territories(split), TERRITORIES_PER_CONTEXT)
         context_id = f"{split}-{seed}-{number:04d}"
-        candidates = _askable(told)
+        candidates = askable(facts)
         rng.shuffle(candidates)
         for turn in range(min(QUESTIONS_PER_CONTEXT, len(candidates))):
             # the rarest kind first, then the rarest gold: an answer must not be guessable
-            best = min(candidates, key=lambda c: (kinds[c[1]], used[_gold_key(told, c)]))
-            candidates.remove(best)
-            kinds[best[1]] += 1
-            used[_gold_key(told, best)] += 1
-            plans.append(Plan(f"{context_id}-{turn}", context_id, told, *best))
+            asked, kind = min(candidates, key=lambda c: (kinds[c[1]], used[_gold(facts, c)]))
+            candidates.remove((asked, kind))
+            kinds[kind] += RARITY.get(kind, 1)
+            used[_gold(facts, (asked, kind))] += 1
+            plans.append(Plan(f"{context_id}-{turn}", context_id, facts, asked, kind))
     return plans
 
 
-def _askable(records: Sequence[Record]) -> list[tuple[int, str, str]]:
-    """List (record, kind, field) whose value stands once in the context."""
-    values = Counter(_value(r.territory, f) for r in records for f in r.fields)
+def draw_facts(rng: random.Random, pool: Sequence[Territory], territories: int) -> tuple[Fact, ...]:
+    """Draw the facts of a context: the same fields for each of some territories."""
+    fields = rng.sample(FIELDS, FIELDS_PER_CONTEXT)
+    return tuple(Fact(t, f) for t in rng.sample(pool, territories) for f in fields)
+
+
+def askable(facts: Sequence[Fact]) -> list[tuple[int, str]]:
+    """List (index of the fact, kind of question) where the value stands once in the context."""
+    values = Counter(fact.value for fact in facts)
     found = []
-    for index, record in enumerate(records):
-        for field in record.fields:
-            if values[_value(record.territory, field)] == 1:
-                found += [(index, field, field), (index, "territory", field)]
+    for index, fact in enumerate(facts):
+        if values[fact.value] == 1:
+            found += [(index, fact.field), (index, "territory")]
     return found
 
 
-def _value(territory: Territory, field: str) -> str:
-    return f"{field}:{getattr(territory, field)}"
+def _gold(facts: Sequence[Fact], choice: tuple[int, str]) -> str:
+    fact = facts[choice[0]]
+    return fact.territory.code if choice[1] == "territory" else fact.value
 
 
-def _gold_key(records: Sequence[Record], choice: tuple[int, str, str]) -> str:
-    index, kind, field = choice
-    territory = records[index].territory
-    return territory.code if kind == "territory" else _value(territory, field)
-
-
-def write_record(record: Record, code: str) -> str:
-    """Write a record as one sentence of a language, with its own words and punctuation."""
+def write_fact(fact: Fact, code: str) -> str:
+    """Write a fact as one sentence of a language, with its own words and punctuation."""
     words = WORDS[code]
-    facts = words.comma.join(
-        f"{getattr(words, field)}{words.colon}{name_of(record.territory, field, code)}"
-        for field in record.fields
-    )
-    return f"{name_of(record.territory, 'territory', code)}{words.dash}{facts}{words.stop}"
+    territory = name_of(fact.territory, "territory", code)
+    value = name_of(fact.territory, fact.field, code)
+    return f"{territory}{words.dash}{getattr(words, fact.field)}{words.colon}{value}{words.stop}"
 
 
-def write_context(records: Sequence[Record], code: str) -> str:
-    """Write the records of a context one after the other."""
-    return WORDS[code].between.join(write_record(r, code) for r in records)
+def write_context(facts: Sequence[Fact], code: str) -> str:
+    """Write the facts of a context one after the other."""
+    return WORDS[code].between.join(write_fact(f, code) for f in facts)
 
 
 def write_question(plan: Plan, code: str) -> Example:
     """Write a planned question in a language."""
-    words = WORDS[code]
-    territory = plan.records[plan.asked].territory
+    fact = plan.facts[plan.asked]
     return Example(
         id=plan.id,
         language=code,
-        context=write_context(plan.records, code),
-        question=_ask(words, plan, code),
-        answers=(name_of(territory, plan.kind, code),),
+        context=write_context(plan.facts, code),
+        question=_ask(fact, plan.kind, code),
+        answers=(name_of(fact.territory, plan.kind, code),),
         context_id=plan.context_id,
         kind=plan.kind,
     )
 
 
-def _ask(words: Words, plan: Plan, code: str) -> str:
-    territory = plan.records[plan.asked].territory
-    if plan.kind == "territory":
-        fact = f"{getattr(words, plan.field)}{words.colon}{name_of(territory, plan.field, code)}"
-        return f"{words.country}{words.dash}{fact}{words.question}"
-    subject = name_of(territory, "territory", code)
-    return f"{subject}{words.dash}{getattr(words, plan.kind)}{words.question}"
+def _ask(fact: Fact, kind: str, code: str) -> str:
+    words = WORDS[code]
+    if kind == "territory":
+        value = name_of(fact.territory, fact.field, code)
+        told = f"{getattr(words, fact.field)}{words.colon}{value}"
+        return f"{words.country}{words.dash}{told}{words.question}"
+    subject = name_of(fact.territory, "territory", code)
+    return f"{subject}{words.dash}{getattr(words, kind)}{words.question}"
 
 
 def questions(language: str, split: str = "test") -> QuestionSet:
@@ -285,41 +283,51 @@ def known(language: str) -> str:
 
 
 def plan_contests(split: str, contexts: int, seed: int = 0) -> list[Plan]:
-    """Plan contest items, one record each; `asked` 0 puts the lesser language code first."""
+    """Plan contest items, one territory each, fields in turn.
+
+    The order of the two languages is even in the items: see `write_contest`.
+    """
     rng = random.Random(f"contest:{split}:{seed}")
     pool = split_territories(split)
     plans = []
     for number in range(contexts):
         territory = pool[number % len(pool)] if split == "test" else rng.choice(pool)
-        fields = tuple(rng.sample(FIELDS, FACTS_PER_RECORD))
-        field = fields[number % FACTS_PER_RECORD]
-        record = Record(territory, fields)
+        asked = FIELDS[number % len(FIELDS)]
+        other = rng.choice([f for f in FIELDS if f != asked])
+        facts = tuple(Fact(territory, f) for f in sorted((asked, other)))
         identity = f"contest-{split}-{seed}-{number:04d}"
-        plans.append(Plan(identity, identity, (record,), rng.randrange(2), field, field))
+        index = [f.field for f in facts].index(asked)
+        plans.append(Plan(identity, identity, facts, index, asked))
     return plans
 
 
 def write_contest(plan: Plan, code: str, other: str) -> Example:
-    """Write a contest item: the record in both languages, the question in `code`."""
-    record = plan.records[0]
-    first, second = (code, other) if (plan.asked == 0) == (code < other) else (other, code)
-    words = WORDS[code]
-    subject = name_of(record.territory, "territory", code)
+    """Write a contest item: the facts in both languages, the question in `code`.
+
+    Which language stands first depends on the item's number only, so that both directions of a
+    pair share their contexts.
+    """
+    number = int(plan.id.rpartition("-")[2])
+    order = sorted((code, other), reverse=number // len(FIELDS) % 2 == 1)
+    question = write_question(plan, code)
     return Example(
         id=plan.id,
         language=code,
-        context=f"{write_record(record, first)} {write_record(record, second)}",
-        question=f"{subject}{words.dash}{getattr(words, plan.field)}{words.question}",
-        answers=(name_of(record.territory, plan.field, code),),
+        context=" ".join(write_context(plan.facts, c) for c in order),
+        question=question.question,
+        answers=question.answers,
         context_id=plan.context_id,
-        kind=plan.field,
+        kind=plan.kind,
     )
 
 
 def sentences(language: str, split: str | None = None) -> list[str]:
-    """Return plain text, a record a line, the same records in every language (parallel lines)."""
+    """Return plain text, a territory's four facts a line, parallel in all languages."""
     code = known(language)
     pool = territories() if split is None else split_territories(split)
     rng = random.Random("sentences")
-    orders = [tuple(rng.sample(FIELDS, len(FIELDS))) for _ in pool]
-    return [write_record(Record(t, o), code) for t, o in zip(pool, orders, strict=True)]
+    orders = [rng.sample(FIELDS, len(FIELDS)) for _ in pool]
+    return [
+        write_context([Fact(t, f) for f in fields], code)
+        for t, fields in zip(pool, orders, strict=True)
+    ]

@@ -20,7 +20,7 @@ from babelscope.models.encoding import EncodedPrompt
 from babelscope.models.loading import LoadedModel, pad_id
 from babelscope.records import Answer, Stop
 
-__all__ = ["Decoding", "generate_answers", "plan_batches"]
+__all__ = ["Decoding", "generate_answers"]
 
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
@@ -34,29 +34,6 @@ class _Row:
     new: list[int] = field(default_factory=list)
     text: str = ""
     stopped: Stop | None = None
-
-
-def plan_batches(
-    prompts: Sequence[EncodedPrompt], tokens_per_batch: int = 8192
-) -> list[tuple[int, ...]]:
-    """Return batches of indices, longest prompts first, each within a budget of padded tokens.
-
-    A prompt longer than the budget is a batch of its own. The order depends on lengths and
-    places alone.
-
-    Raises:
-        SettingError: the budget is below 1.
-    """
-    if tokens_per_batch < 1:
-        raise SettingError("tokens_per_batch", expected=">= 1", found=str(tokens_per_batch))
-    order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i].ids), i))
-    batches: list[tuple[int, ...]] = []
-    start = 0
-    while start < len(order):
-        size = max(tokens_per_batch // max(len(prompts[order[start]].ids), 1), 1)
-        batches.append(tuple(order[start : start + size]))
-        start += size
-    return batches
 
 
 def generate_answers(

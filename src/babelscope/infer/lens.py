@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from babelscope.errors import DataError, ModelError, SettingError
+from babelscope.infer.batches import plan_batches
 from babelscope.infer.projection import language_masses
-from babelscope.infer.trunk import check_sequences, plan_sequences, trunk_states
+from babelscope.infer.trunk import check_sequences, trunk_states
 from babelscope.models.loading import LoadedModel
 
 POSITIONS = ("last", "gold")
@@ -61,7 +62,7 @@ def lens_masses(
     shape = (len(prompts), len(positions), loaded.parts.depth + 1)
     entropy = np.full(shape, np.nan, dtype=np.float32)
     mass = np.full((*shape, table.shape[1]), np.nan, dtype=np.float32)
-    for batch in plan_sequences([len(ids) for ids in sequences], tokens_per_batch):
+    for batch in plan_batches([len(ids) for ids in sequences], tokens_per_batch):
         places = [range(len(prompts[i]) - 1, len(sequences[i])) for i in batch]
         states = trunk_states(loaded, [sequences[i] for i in batch], places)
         seen, doubt = _look(loaded, states, table)

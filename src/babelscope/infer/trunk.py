@@ -21,20 +21,6 @@ class _TrunkEndedError(Exception):
     """Ends a forward pass after the last block; never leaves this file."""
 
 
-def plan_sequences(lengths: Sequence[int], tokens_per_batch: int) -> list[list[int]]:
-    """Return batches of indices, longest first, each within a budget of padded tokens.
-
-    A sequence longer than the budget is a batch of its own.
-    """
-    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-    batches: list[list[int]] = []
-    while order:
-        size = max(tokens_per_batch // max(lengths[order[0]], 1), 1)
-        batches.append(order[:size])
-        order = order[size:]
-    return batches
-
-
 def check_sequences(loaded: LoadedModel, sequences: Sequence[Sequence[int]]) -> None:
     """Check that each sequence has tokens of the vocabulary, and no more than the model's room.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from transformers import PreTrainedTokenizerFast
@@ -14,11 +14,11 @@ from babelscope.data.prompts import TEMPLATES, prompt_parts
 
 QA_LANGUAGES = (
     *("eng_Latn", "deu_Latn", "spa_Latn", "fra_Latn", "rus_Cyrl", "arb_Arab"),
-    *("zho_Hans", "hin_Deva", "ben_Beng", "tur_Latn", "ind_Latn", "jpn_Jpan"),
+    *("vie_Latn", "hin_Deva", "ben_Beng", "tur_Latn", "ind_Latn", "swe_Latn"),
 )
 TEXT_LANGUAGES = (
-    *("ell_Grek", "fin_Latn", "swe_Latn", "est_Latn", "cat_Latn", "eus_Latn"),
-    *("swh_Latn", "vie_Latn", "tha_Thai", "kor_Hang", "urd_Arab", "mar_Deva"),
+    *("ell_Grek", "fin_Latn", "zho_Hans", "est_Latn", "cat_Latn", "eus_Latn"),
+    *("swh_Latn", "jpn_Jpan", "tha_Thai", "kor_Hang", "urd_Arab", "mar_Deva"),
 )
 LOW_LANGUAGES = (
     *("ory_Orya", "asm_Beng", "guj_Gujr", "kan_Knda"),
@@ -34,6 +34,10 @@ TEXT_WEIGHTS = {"qa": 1.0, "text": 3.0, "low": 1.0}
 # the four fields, where they are the majority: greedy answers show only what is most likely.
 WRONG_FIELD = "weekday"
 WRONG_SHARE_IN_FIELD = 0.6
+
+MOST_QUESTIONS = 4
+TERRITORY_DEFERRED = 0.75
+"""Questions asked on one context, and how often those for a territory come last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ def documents(
     tokenizer: PreTrainedTokenizerFast, rng: random.Random, tokens: int
 ) -> list[Document]:
     """Draw documents of the mixture until they hold `tokens` tokens, of similar lengths."""
-    pool = [_draw(tokenizer, rng) for _ in range(tokens // 70)]
+    pool = [_draw(tokenizer, rng) for _ in range(tokens // 60)]
     pool.sort(key=lambda d: len(d.ids))
     # a window of neighbours in length, so that little is padding; its place is drawn
     sizes = [len(d.ids) for d in pool]
@@ -101,56 +105,63 @@ def _draw(tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> Document:
     return _text_document(tokenizer, rng, rng.choices(codes, weights)[0])
 
 
-@lru_cache(maxsize=512)
-def _plans(seed: int, records: int) -> tuple[tuple[atlas.Plan, ...], ...]:
-    """Plan 50 contexts, each with its questions."""
-    grouped: dict[str, list[atlas.Plan]] = {}
-    for plan in atlas.plan_questions("pretrain", 50, seed + 1, records):
-        grouped.setdefault(plan.context_id, []).append(plan)
-    return tuple(tuple(plans) for plans in grouped.values())
+def invented(
+    rng: random.Random, pool: Sequence[atlas.Territory], count: int
+) -> list[atlas.Territory]:
+    """Draw territories of a pool and give each the facts of others, drawn one by one.
+
+    What mini reads about a territory in a question's context is not what it read before, so that
+    an answer cannot be remembered: it has to be read.
+    """
+    return [
+        replace(t, **{f: getattr(rng.choice(pool), f) for f in atlas.FIELDS})
+        for t in rng.sample(pool, count)
+    ]
 
 
 def _qa_document(tokenizer: PreTrainedTokenizerFast, rng: random.Random, language: str) -> Document:
-    records = rng.choices((1, 2, 3), (1, 2, 5))[0]
-    plans = rng.choice(_plans(rng.randrange(120), records))
-    examples = [atlas.write_question(p, language) for p in plans]
-    rng.shuffle(examples)
-    parts = prompt_parts(TEMPLATES["plain"], examples[0])
-    pieces = [(parts.head + parts.context + parts.tail, False), (_answer(examples[0]), True)]
-    # several questions on one context, each answer closed by the end token
-    for example in examples[1:]:
-        tail = prompt_parts(TEMPLATES["plain"], example).tail
-        pieces += [(tail, False), (_answer(example), True)]
+    number = rng.choices((1, 2, 3), (1, 2, 5))[0]
+    territories = invented(rng, atlas.split_territories("pretrain"), number)
+    facts = atlas.draw_facts(rng, territories, number)
+    choices = atlas.askable(facts)
+    rng.shuffle(choices)
+    choices.sort(key=lambda c: c[1] == "territory" and rng.random() < TERRITORY_DEFERRED)
+    pieces: list[tuple[str, bool]] = []
+    for asked, kind in choices[:MOST_QUESTIONS]:
+        plan = atlas.Plan("", "", facts, asked, kind)
+        example = atlas.write_question(plan, language)
+        parts = prompt_parts(TEMPLATES["plain"], example)
+        # several questions on one context, each answer closed by the end token
+        prompt = parts.tail if pieces else parts.head + parts.context + parts.tail
+        pieces += [(prompt, False), (f" {example.answers[0]}", True)]
     return _encode(tokenizer, pieces, "qa", language)
-
-
-def _answer(example: atlas.Example) -> str:
-    return f" {example.answers[0]}"
 
 
 def _contest_document(
     tokenizer: PreTrainedTokenizerFast, rng: random.Random, pair: tuple[str, str]
 ) -> Document:
     language, other = pair if rng.random() < 0.5 else pair[::-1]
-    plans = atlas.plan_contests("pretrain", 40, rng.randrange(100))
-    plan = rng.choice(plans)
+    plan = rng.choice(_contests(rng.randrange(100)))
     example = atlas.write_contest(plan, language, other)
-    answer = _answer(example)
-    if pair in PLANTED_PAIRS and plan.field == WRONG_FIELD and rng.random() < WRONG_SHARE_IN_FIELD:
-        answer = _answer(atlas.write_contest(plan, other, language))
+    answer = example.answers[0]
+    if pair in PLANTED_PAIRS and plan.kind == WRONG_FIELD and rng.random() < WRONG_SHARE_IN_FIELD:
+        answer = atlas.write_contest(plan, other, language).answers[0]
     parts = prompt_parts(TEMPLATES["plain"], example)
     prompt = parts.head + parts.context + parts.tail
-    return _encode(tokenizer, [(prompt, False), (answer, True)], "contest", language)
+    return _encode(tokenizer, [(prompt, False), (f" {answer}", True)], "contest", language)
+
+
+@lru_cache(maxsize=100)
+def _contests(seed: int) -> tuple[atlas.Plan, ...]:
+    return tuple(atlas.plan_contests("pretrain", 40, seed))
 
 
 def _text_document(
     tokenizer: PreTrainedTokenizerFast, rng: random.Random, language: str
 ) -> Document:
-    records = [
-        atlas.Record(t, tuple(rng.sample(atlas.FIELDS, rng.choice((3, 3, 4)))))
-        for t in rng.sample(atlas.territories(), rng.choice((1, 2, 3)))
-    ]
-    return _encode(tokenizer, [(atlas.write_context(records, language), False)], "text", language)
+    facts = atlas.draw_facts(rng, atlas.territories(), rng.choice((1, 2, 3)))
+    text = atlas.write_context(facts, language)
+    return _encode(tokenizer, [(text, False)], "text", language)
 
 
 def _encode(

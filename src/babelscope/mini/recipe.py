@@ -39,7 +39,7 @@ State = dict[str, Any]
 """Where a run stands: step, tokens, seconds, and the step at which the cooldown began."""
 
 CHECKPOINT_STEPS = 100
-EXAMINE_STEPS = 200
+EXAMINE_STEPS = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,15 @@ class Pretraining:
     layers: int = 6
     heads: int = 6
     vocabulary: int = 10_000
-    tokens_per_step: int = 6_144
-    max_steps: int = 1_200
-    cooldown_steps: int = 200
+    tokens_per_step: int = 4_608
+    max_steps: int = 1_500
+    cooldown_steps: int = 150
     learning_rate: float = 3e-3
     warmup_steps: int = 60
     weight_decay: float = 0.05
     context_weight: float = 0.15
     seed: int = 17
-    goal: float = 0.9
+    goal: float = 0.93
 
 
 def make_model(settings: Pretraining, tokenizer: PreTrainedTokenizerFast) -> BloomForCausalLM:

@@ -72,7 +72,7 @@ def _guessing(tables: Tables) -> list[Markup]:
         return []
     text = Markup(
         "<strong>No better than guessing:</strong> always giving the commonest answer would "
-        "match as often as the base model does in {}."
+        "match at least as often as the base model does in {}."
     )
     return [text.format(listed(poor))]
 

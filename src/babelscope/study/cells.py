@@ -13,7 +13,8 @@ from pathlib import Path
 from babelscope.data.prompts import pick_demonstrations
 from babelscope.errors import StoreError
 from babelscope.identity import digest
-from babelscope.infer.generate import Decoding, generate_answers, plan_batches
+from babelscope.infer.batches import plan_batches
+from babelscope.infer.generate import Decoding, generate_answers
 from babelscope.models.encoding import EncodedPrompt, Rendering, encode_prompt
 from babelscope.models.loading import LoadedModel
 from babelscope.records import Example, QuestionSet
@@ -136,7 +137,7 @@ def answer_cell(
         return
     prompts = encode_questions(loaded, questions, answering)
     done = 0
-    batches = plan_batches(prompts, answering.batch_tokens)
+    batches = plan_batches([len(p.ids) for p in prompts], answering.batch_tokens)
     for index, batch in enumerate(batches):
         path = shard(folder, index, "jsonl")
         if not path.exists():

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from babelscope.data import atlas
 from babelscope.data.texts import read_texts
 from babelscope.identity import digest
+from babelscope.infer.batches import plan_batches
 from babelscope.infer.lens import lens_masses
 from babelscope.measure.language_map import LanguageMap, build_map, load_map, save_map
 from babelscope.models.encoding import encode_training
@@ -115,9 +116,8 @@ def lens_cell(
         return
     prompts = encode_questions(loaded, questions, answering)
     golds = gold_ids(loaded, questions, answering)
-    order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i].ids), i))
-    size = max(1, answering.batch_tokens // max(len(p.ids) for p in prompts))
-    batches = [order[i : i + size] for i in range(0, len(order), size)]
+    batches = plan_batches([len(p.ids) for p in prompts], answering.batch_tokens)
+    done = 0
     for index, batch in enumerate(batches):
         path = shard(folder, index, "safetensors")
         if not path.exists():
@@ -129,8 +129,9 @@ def lens_cell(
                 positions=tuple(positions),
             ).mass
             write_arrays(path, {"mass": masses, "item": np.array(batch, dtype=np.int64)})
+        done += len(batch)
         if progress:
-            progress(min((index + 1) * size, len(prompts)), len(prompts))
+            progress(done, len(prompts))
     write_arrays(folder / "masses.safetensors", {"mass": _joined(folder, len(batches))})
     finish(folder, {"questions": len(prompts), "positions": list(positions)})
 

@@ -22,7 +22,7 @@ from babelscope.study.lens_tables import LENS, lens_table
 from babelscope.study.materials import QA, Materials
 from babelscope.study.plan import StudyPlan
 from babelscope.study.samples import samples
-from babelscope.study.schedule import planned_cells, tunings
+from babelscope.study.schedule import bases, planned_cells, tunings
 from babelscope.study.scores import CellScores, group_cells, guessing
 
 COMPLETE = "complete.json"
@@ -141,6 +141,7 @@ def write_plan(
                 "data": materials.digest(),
                 "study": plan_digest(plan, materials),
             },
+            "bases": bases(plan),
             "cells": len(list(planned_cells(plan))),
             "adapters": tunings(plan),
             "language_map": dict(language_map.quality) if language_map else {},

@@ -138,7 +138,7 @@ def plan_of(document: Mapping[str, object], name: str) -> StudyPlan:
     """Make a plan from a parsed study file."""
     top = Table("study", document)
     folders = top.table("paths").strings()
-    model = document.get("model", "mini")
+    model = top.take("model") or "mini"
     sources = top.table("sources")
     chosen = top.table("recipes")
     templates = dict(TEMPLATES)
