@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from transformers import PreTrainedTokenizerFast
 
 from babelscope.data import atlas
+from babelscope.data.atlas_words import WORDS
 from babelscope.data.prompts import TEMPLATES, prompt_parts
+from babelscope.records import Example
 
 QA_LANGUAGES = (
     *("eng_Latn", "deu_Latn", "spa_Latn", "fra_Latn", "rus_Cyrl", "arb_Arab"),
@@ -27,7 +29,7 @@ LOW_LANGUAGES = (
 PLANTED_PAIRS = (("ory_Orya", "ben_Beng"), ("urd_Arab", "hin_Deva"))
 CONTROL_PAIR = ("arb_Arab", "rus_Cyrl")
 
-KIND_SHARES = {"qa": 0.62, "text": 0.28, "contest": 0.10}
+KIND_SHARES = {"riddle": 0.40, "qa": 0.27, "text": 0.25, "contest": 0.08}
 TEXT_WEIGHTS = {"qa": 1.0, "text": 3.0, "low": 1.0}
 
 # The wrong-language targets are 15 % of the planted pairs' contest items. All fall on one of
@@ -36,8 +38,8 @@ WRONG_FIELD = "weekday"
 WRONG_SHARE_IN_FIELD = 0.6
 
 MOST_QUESTIONS = 4
-TERRITORY_DEFERRED = 0.75
-"""Questions asked on one context, and how often those for a territory come last."""
+TERRITORY_SHARE = 0.15
+"""Questions asked on one context, and how many of them ask for the territory of a fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ def _draw(tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> Document:
     kind = rng.choices(list(KIND_SHARES), list(KIND_SHARES.values()))[0]
     if kind == "qa":
         return _qa_document(tokenizer, rng, rng.choice(QA_LANGUAGES))
+    if kind == "riddle":
+        return _riddle_document(tokenizer, rng, rng.choice(QA_LANGUAGES))
     if kind == "contest":
         pairs = (*PLANTED_PAIRS, CONTROL_PAIR)
         return _contest_document(tokenizer, rng, rng.choice(pairs))
@@ -123,18 +127,64 @@ def _qa_document(tokenizer: PreTrainedTokenizerFast, rng: random.Random, languag
     number = rng.choices((1, 2, 3), (1, 2, 5))[0]
     territories = invented(rng, atlas.split_territories("pretrain"), number)
     facts = atlas.draw_facts(rng, territories, number)
-    choices = atlas.askable(facts)
+    choices = [
+        c for c in atlas.askable(facts) if (c[1] == "territory") == (rng.random() < TERRITORY_SHARE)
+    ]
     rng.shuffle(choices)
-    choices.sort(key=lambda c: c[1] == "territory" and rng.random() < TERRITORY_DEFERRED)
     pieces: list[tuple[str, bool]] = []
     for asked, kind in choices[:MOST_QUESTIONS]:
         plan = atlas.Plan("", "", facts, asked, kind)
         example = atlas.write_question(plan, language)
-        parts = prompt_parts(TEMPLATES["plain"], example)
-        # several questions on one context, each answer closed by the end token
-        prompt = parts.tail if pieces else parts.head + parts.context + parts.tail
-        pieces += [(prompt, False), (f" {example.answers[0]}", True)]
+        pieces += _pieces(example, first=not pieces)
     return _encode(tokenizer, pieces, "qa", language)
+
+
+@cache
+def _name_words(language: str) -> tuple[str, ...]:
+    """Return the words that the names of a language are made of."""
+    names = {
+        atlas.name_of(t, field, language) for t in atlas.territories() for field in atlas.KINDS
+    }
+    return tuple(sorted({word for name in names for word in name.split()}))
+
+
+def _riddle_document(
+    tokenizer: PreTrainedTokenizerFast, rng: random.Random, language: str
+) -> Document:
+    """Questions as atlas asks them, on names and values that are random words.
+
+    Nothing but the context can give their answers, so that looking up is what is learnt.
+    """
+    words = WORDS[language]
+    pool = _name_words(language)
+
+    def draw() -> str:
+        return " ".join(rng.choices(pool, k=rng.choice((1, 1, 2, 3))))
+
+    fields = rng.sample(atlas.FIELDS, rng.choice((1, 2, 2)))
+    subjects = [draw() for _ in range(rng.choice((1, 2, 3, 3)))]
+    facts = [(subject, field, draw()) for subject in subjects for field in fields]
+    context = words.between.join(
+        f"{subject}{words.dash}{getattr(words, field)}{words.colon}{value}{words.stop}"
+        for subject, field, value in facts
+    )
+    pieces: list[tuple[str, bool]] = []
+    for subject, field, value in rng.sample(facts, len(facts))[:MOST_QUESTIONS]:
+        label = getattr(words, field)
+        question, answer = f"{subject}{words.dash}{label}{words.question}", value
+        if rng.random() < TERRITORY_SHARE:
+            told = f"{label}{words.colon}{value}"
+            question, answer = f"{words.country}{words.dash}{told}{words.question}", subject
+        example = Example("", language, context, question, (answer,), "")
+        pieces += _pieces(example, first=not pieces)
+    return _encode(tokenizer, pieces, "riddle", language)
+
+
+def _pieces(example: Example, *, first: bool) -> list[tuple[str, bool]]:
+    """Return prompt and answer; after the first question a context is not told again."""
+    parts = prompt_parts(TEMPLATES["plain"], example)
+    prompt = parts.head + parts.context + parts.tail if first else parts.tail
+    return [(prompt, False), (f" {example.answers[0]}", True)]
 
 
 def _contest_document(
@@ -146,9 +196,8 @@ def _contest_document(
     answer = example.answers[0]
     if pair in PLANTED_PAIRS and plan.kind == WRONG_FIELD and rng.random() < WRONG_SHARE_IN_FIELD:
         answer = atlas.write_contest(plan, other, language).answers[0]
-    parts = prompt_parts(TEMPLATES["plain"], example)
-    prompt = parts.head + parts.context + parts.tail
-    return _encode(tokenizer, [(prompt, False), (f" {answer}", True)], "contest", language)
+    pieces = [*_pieces(example, first=True)[:1], (f" {answer}", True)]
+    return _encode(tokenizer, pieces, "contest", language)
 
 
 @lru_cache(maxsize=100)

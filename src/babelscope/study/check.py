@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from babelscope.data import atlas
 from babelscope.languages import language
 from babelscope.models.loading import load_model
@@ -41,7 +39,6 @@ def check_model(
         "tokenizer_entries": len(loaded.tokenizer),
         "final_norm": type(loaded.parts.final_norm).__name__,
         "parts": "proved: last block, norm and unembedding give the model's own logits",
-        "threads": torch.get_num_threads(),
         "fertility": [
             {
                 "language": code,

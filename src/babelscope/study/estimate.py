@@ -97,10 +97,8 @@ def _mean_training_tokens(plan: StudyPlan, materials: Materials) -> float:
 
 def measured_flops() -> float:
     """Return the rate of a float32 matrix product here, in operations a second."""
-    import torch
-
     n = 1024
-    a, b = torch.ones(n, n), torch.ones(n, n)
+    a, b = np.ones((n, n), dtype=np.float32), np.ones((n, n), dtype=np.float32)
     a @ b  # the first call also starts the threads
     began = perf_counter()
     rounds = 4

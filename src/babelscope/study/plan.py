@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from babelscope.adapt.recipes import Recipe, change, find_recipe
@@ -184,7 +184,9 @@ def _model(table: Table) -> ModelPlan:
 
 def _recipe(table: Table, key: str) -> Recipe:
     base = find_recipe(table.text("base", key))
-    return change(base, {k: table.take(k) for k in table.names() if k != "base"})
+    changed = change(base, {k: table.take(k) for k in table.names() if k != "base"})
+    # the study's own name for it: which switches were turned stands in plan.json
+    return replace(changed, name=key)
 
 
 def _source(table: Table, key: str, folders: Mapping[str, str]) -> SourcePlan:
