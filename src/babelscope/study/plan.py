@@ -190,7 +190,7 @@ def _recipe(table: Table, key: str) -> Recipe:
 
 
 def _source(table: Table, key: str, folders: Mapping[str, str]) -> SourcePlan:
-    code = language(table.text("language", key)).code
+    code = language(table.text("language")).code
     other = table.text("reference_language", "")
     plan = SourcePlan(
         name=key,

@@ -1,0 +1,222 @@
+"""A small study, whole: its tables, its resumption, its identity."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from babelscope.data.qa import read_qa
+from babelscope.measure.answers import score_answers, summarise
+from babelscope.report.page import write_report
+from babelscope.study.answers import read_answers
+from babelscope.study.plan import StudyPlan, read_plan
+from babelscope.study.run import run_study
+from babelscope.study.status import study_status
+
+STUDY = """
+model = "mini"
+targets = ["en", "el"]
+seeds = [0, 1]
+[recipes.default]
+max_steps = 2
+batch_size = 2
+accumulation = 1
+max_tokens = 320
+answer_tokens = 12
+[sources.Odia]
+language = "or"
+data = "atlas"
+limit = 8
+[sources.English]
+language = "en"
+data = "atlas"
+limit = 8
+[test]
+data = "atlas"
+questions = 9
+contests = [["or", "bn"]]
+[lens]
+questions = 4
+[groups]
+both = ["en", "el"]
+"""
+TABLES = (
+    "results.csv",
+    "results.parquet",
+    "comparisons.parquet",
+    "best.parquet",
+    "transfer.parquet",
+    "lens.parquet",
+    "quality.parquet",
+    "samples.jsonl",
+)
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> StudyPlan:
+    path = tmp_path_factory.mktemp("plan") / "small.toml"
+    path.write_text(STUDY, encoding="utf-8")
+    return read_plan(path)
+
+
+@pytest.fixture(scope="module")
+def done(plan: StudyPlan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_study(plan, tmp_path_factory.mktemp("study") / "out")
+
+
+def test_every_cell_has_its_rows(done: Path) -> None:
+    results = pl.read_parquet(done / "results.parquet")
+    assert results.columns == (
+        "model recipe source seed step task target subset measure value low high n".split()
+    )
+    qa = results.filter((pl.col("task") == "qa") & (pl.col("measure") == "mlqa_f1"))
+    cells = qa.select("recipe", "source", "seed", "target").rows()
+    targets = ("eng_Latn", "ell_Grek", "group:both")
+    expected = [("base", "", -1, t) for t in targets] + [
+        ("default", s, seed, t) for s in ("Odia", "English") for seed in (0, 1, -1) for t in targets
+    ]
+    assert sorted(cells) == sorted(expected)
+    assert results.is_duplicated().sum() == 0
+
+
+def test_csv_and_parquet_hold_the_same(done: Path) -> None:
+    frame = pl.read_parquet(done / "results.parquet")
+    again = pl.read_csv(done / "results.csv", schema=frame.schema)
+    filled = frame.with_columns(pl.col("source").replace("", None))
+    assert again.with_columns(pl.col("source").replace("", None)).equals(filled)
+
+
+def test_the_scores_are_those_of_the_answers(done: Path) -> None:
+    results = pl.read_parquet(done / "results.parquet")
+    base = results.filter(
+        (pl.col("recipe") == "base") & (pl.col("target") == "ell_Grek") & (pl.col("task") == "qa")
+    )
+    told = dict(base.select("measure", "value").rows())
+    questions = read_qa("atlas", "el")
+    ids = {e.id for e in questions.examples}
+    for path in (done / "store" / "answers").glob("*/answers.jsonl"):
+        answers = read_answers(path)
+        if answers[0].language == "ell_Grek" and answers[0].id in ids:
+            found = summarise(score_answers(answers, questions))
+            if all(abs(told[k] - found[k].value) < 1e-12 for k in ("mlqa_f1", "char_f1")):
+                return
+    pytest.fail("no answers of the store give the base's scores")
+
+
+def test_a_group_is_the_mean_of_its_targets(done: Path) -> None:
+    f1 = pl.read_parquet(done / "results.parquet").filter(
+        (pl.col("measure") == "char_f1") & (pl.col("recipe") == "base") & (pl.col("task") == "qa")
+    )
+    values = dict(f1.select("target", "value").rows())
+    mean = (values["eng_Latn"] + values["ell_Grek"]) / 2
+    assert values["group:both"] == pytest.approx(mean, abs=1e-12)
+
+
+def test_gains_are_the_difference_of_the_scores(done: Path) -> None:
+    results = pl.read_parquet(done / "results.parquet").filter(pl.col("seed") == -1)
+    scores = {
+        (r["source"], r["task"], r["target"], r["measure"]): r["value"]
+        for r in results.iter_rows(named=True)
+    }
+    comparisons = pl.read_parquet(done / "comparisons.parquet")
+    assert comparisons.height > 0
+    for row in comparisons.iter_rows(named=True):
+        key = (row["task"], row["target"], row["measure"])
+        if row["measure"] != "interference":
+            gain = scores[row["source"], *key] - scores["", *key]
+            assert row["difference"] == pytest.approx(gain, abs=1e-9)
+        assert row["p_holm"] >= row["p_value"] - 1e-12
+        assert row["seeds"] == 2
+
+
+def test_masses_of_the_lens_sum_to_one(done: Path) -> None:
+    lens = pl.read_parquet(done / "lens.parquet")
+    masses = lens.filter((pl.col("kind") == "mass") & (pl.col("n") > 0))
+    keys = ["recipe", "source", "target", "subset", "position", "depth"]
+    sums = masses.group_by(keys).agg(pl.col("value").sum())["value"].to_numpy()
+    np.testing.assert_allclose(sums, 1.0, atol=1e-5)
+    assert set(masses["depth"]) == set(range(7))
+
+
+def test_a_finished_study_is_left_as_it_is(plan: StudyPlan, done: Path) -> None:
+    before = {name: (done / name).stat().st_mtime_ns for name in TABLES}
+    run_study(plan, done)
+    assert {name: (done / name).stat().st_mtime_ns for name in TABLES} == before
+
+
+def test_tables_are_made_again_from_the_store_byte_for_byte(
+    plan: StudyPlan, done: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(done, copy)
+    for name in (*TABLES, "complete.json"):
+        (copy / name).unlink()
+    costs = (copy / "cost.csv").read_bytes()
+    run_study(plan, copy)
+    for name in TABLES:
+        assert (copy / name).read_bytes() == (done / name).read_bytes(), name
+    assert (copy / "cost.csv").read_bytes() == costs
+
+
+def test_a_lost_cell_is_done_again_and_gives_the_same(
+    plan: StudyPlan, done: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(done, copy)
+    (copy / "complete.json").unlink()
+    shutil.rmtree(sorted((copy / "store" / "answers").iterdir())[0])
+    shutil.rmtree(sorted((copy / "store" / "lens").iterdir())[0])
+    shutil.rmtree(sorted((copy / "store" / "adapters").iterdir())[0])
+    run_study(plan, copy)
+    for name in TABLES:
+        assert (copy / name).read_bytes() == (done / name).read_bytes(), name
+
+
+def test_status_and_report(done: Path) -> None:
+    status = study_status(done)
+    assert status["complete"] is True
+    assert status["cells_answered"] == status["cells_planned"] == 15
+    assert status["adapters"] == status["adapters_planned"] == 4
+    page = write_report(done).read_text(encoding="utf-8")
+    assert "Odia" in page
+    assert json.loads((done / "plan.json").read_text())["model"]["is_mini"] is True
+
+
+def test_costs_name_every_piece_of_work(done: Path) -> None:
+    costs = pl.read_csv(done / "cost.csv")
+    assert costs.filter(pl.col("stage") == "tune").height == 4
+    assert costs.filter(pl.col("stage") == "answer").height == 15
+    assert (costs["seconds"] >= 0).all()
+
+
+@pytest.mark.slow
+def test_a_study_killed_ten_times_ends_as_an_undisturbed_one(
+    plan: StudyPlan, done: Path, tmp_path: Path
+) -> None:
+    study = tmp_path / "small.toml"
+    study.write_text(STUDY, encoding="utf-8")
+    out = tmp_path / "killed"
+    command = [sys.executable, "-m", "babelscope.cli", "run", str(study), "--out", str(out)]
+    random = np.random.default_rng(7)
+    kills = 0
+    while kills < 10:
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        time.sleep(float(random.uniform(4, 12)))
+        if process.poll() is not None:
+            (out / "complete.json").unlink(missing_ok=True)
+            shutil.rmtree(out / "store", ignore_errors=True)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    for name in TABLES:
+        assert (out / name).read_bytes() == (done / name).read_bytes(), name
