@@ -95,7 +95,7 @@ def test_answers_and_scores_have_their_fixed_forms(run: Run, workplace: Path) ->
     assert [row["id"] for row in rows] == ids
     for row in rows:
         assert list(row) == (
-            "id language prediction prompt_tokens new_tokens truncated stopped".split()
+            ["id", "language", "prediction", "prompt_tokens", "new_tokens", "truncated", "stopped"]
         )
     status, out, _ = run("score", path, "--data", "atlas", "--language", "or", "--json")
     scores = json.loads(out)
@@ -136,7 +136,7 @@ def test_the_lens_table_and_the_map_have_their_fixed_forms(run: Run, workplace: 
     )
     assert status == 0
     frame = pl.read_parquet(table)
-    assert frame.columns == "depth position language mass low high n".split()
+    assert frame.columns == ["depth", "position", "language", "mass", "low", "high", "n"]
     assert set(frame["language"]) == {"eng_Latn", "ory_Orya", "shared", "unknown"}
     assert set(frame["position"]) == {"last", "gold"}
 

@@ -18,13 +18,17 @@ CONTEST = "contest:"
 
 @dataclass(frozen=True, slots=True)
 class Materials:
-    """What was read: `tests` by (task, target), `rivals` the other language's contest items."""
+    """What was read: `tests` by (task, target), `rivals` the other language's contest items.
+
+    `wholes` holds each target's test set before contexts were sampled from it.
+    """
 
     sources: Mapping[str, QuestionSet]
     qualities: Mapping[str, SourceQuality]
     tests: Mapping[tuple[str, str], QuestionSet]
     rivals: Mapping[tuple[str, str], QuestionSet]
     pools: Mapping[str, QuestionSet]
+    wholes: Mapping[str, QuestionSet]
 
     def digest(self) -> str:
         """Return one digest of all examples."""
@@ -57,7 +61,7 @@ def gather(plan: StudyPlan) -> Materials:
         for test in whole.values():
             check_disjoint(questions, test)
     qualities = {s.name: quality(sources[s.name], _reference(s)) for s in plan.sources}
-    return Materials(sources, qualities, tests, rivals, _pools(plan))
+    return Materials(sources, qualities, tests, rivals, _pools(plan), whole)
 
 
 def _source(source: SourcePlan) -> QuestionSet:

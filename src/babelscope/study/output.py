@@ -29,6 +29,8 @@ COMPLETE = "complete.json"
 OUTPUT_VERSION = "1"
 """Raised whenever the same answers may give other tables than before."""
 
+MAP_QUALITY = ("nats", "uniform_nats", "accuracy", "ece")
+
 PACKAGES = (
     "babelscope",
     "torch",
@@ -144,9 +146,15 @@ def write_plan(
             "bases": bases(plan),
             "cells": len(list(planned_cells(plan))),
             "adapters": tunings(plan),
-            "language_map": dict(language_map.quality) if language_map else {},
+            "language_map": _map_quality(language_map),
         },
     )
+
+
+def _map_quality(language_map: LanguageMap | None) -> dict[str, object]:
+    """Return what the report tells of a map: its held-out nats, accuracy and calibration."""
+    quality = language_map.quality if language_map else {}
+    return {name: quality[name] for name in MAP_QUALITY if name in quality}
 
 
 def write_outputs(out: Path, study: Study) -> None:
@@ -188,7 +196,7 @@ def prior_rows(study: Study) -> pl.DataFrame:
         if task != QA or not any(e.kind for e in questions.examples):
             continue
         contexts = [e.context_id for e in questions.examples]
-        found = tables.estimate(guessing(questions), contexts)
+        found = tables.estimate(guessing(questions, study.materials.wholes[target]), contexts)
         rows.append(
             {
                 "model": study.plan.model.name,

@@ -87,14 +87,14 @@ def _interference(
     return np.array(found, dtype=np.float64)
 
 
-def guessing(questions: QuestionSet) -> Values:
-    """Return 1 where an item's gold is the most common gold of its kind, else 0.
+def guessing(questions: QuestionSet, whole: QuestionSet) -> Values:
+    """Return 1 where an item's gold is the most common gold of its kind in the whole set, else 0.
 
     Its mean is the exact match of the best constant answer a kind: what can be had unread.
     """
     common: dict[str, str] = {}
-    for kind in {e.kind for e in questions.examples}:
-        golds = Counter(e.answers[0] for e in questions.examples if e.kind == kind and e.answers)
+    for kind in {e.kind for e in whole.examples}:
+        golds = Counter(e.answers[0] for e in whole.examples if e.kind == kind and e.answers)
         common[kind] = min(golds, key=lambda g: (-golds[g], g)) if golds else ""
     return _share([bool(e.answers) and e.answers[0] == common[e.kind] for e in questions.examples])
 

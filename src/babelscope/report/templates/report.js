@@ -55,6 +55,16 @@
     }
   };
   window.addEventListener("beforeprint", drawAll);
+  // what is out of sight is drawn when there is time, one figure at a time
+  const later = window.requestIdleCallback || ((work) => setTimeout(work, 50));
+  const drawNext = () => {
+    const id = Object.keys(figures).find((key) => !drawn.has(byId(key)));
+    if (id === undefined) return;
+    waiting.unobserve(byId(id));
+    draw(byId(id), figures[id]);
+    later(drawNext);
+  };
+  window.addEventListener("load", () => later(drawNext));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     for (const [element, figure] of [...drawn]) if (element.isConnected) draw(element, figure);
   });
