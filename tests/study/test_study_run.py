@@ -75,23 +75,10 @@ def done(plan: StudyPlan, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_cell_has_its_rows(done: Path) -> None:
     results = pl.read_parquet(done / "results.parquet")
-    assert results.columns == (
-        [
-            "model",
-            "recipe",
-            "source",
-            "seed",
-            "step",
-            "task",
-            "target",
-            "subset",
-            "measure",
-            "value",
-            "low",
-            "high",
-            "n",
-        ]
-    )
+    assert results.columns == [
+        *("model", "recipe", "source", "seed", "step", "task", "target", "subset", "measure"),
+        *("value", "low", "high", "n"),
+    ]
     qa = results.filter((pl.col("task") == "qa") & (pl.col("measure") == "mlqa_f1"))
     cells = qa.select("recipe", "source", "seed", "target").rows()
     targets = ("eng_Latn", "ell_Grek", "group:both")

@@ -39,7 +39,8 @@ State = dict[str, Any]
 """Where a run stands: step, tokens, seconds, and the step at which the cooldown began."""
 
 CHECKPOINT_STEPS = 100
-EXAMINE_STEPS = 150
+EXAMINE_STEPS = 200
+CARD_QUESTIONS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +52,14 @@ class Pretraining:
     heads: int = 6
     vocabulary: int = 10_000
     tokens_per_step: int = 4_608
-    max_steps: int = 2_000
-    cooldown_steps: int = 150
+    max_steps: int = 1_200
+    cooldown_steps: int = 200
     learning_rate: float = 3e-3
     warmup_steps: int = 60
     weight_decay: float = 0.05
     context_weight: float = 0.15
     seed: int = 17
-    goal: float = 0.93
+    goal: float = 0.95
 
 
 def make_model(settings: Pretraining, tokenizer: PreTrainedTokenizerFast) -> BloomForCausalLM:
@@ -249,13 +250,14 @@ def _finish(
     model.save_pretrained(out, safe_serialization=True)
     tokenizer.save_pretrained(out)
     model = model.float()
-    scores = language_scores(model, tokenizer, "test", 120)
+    scores = language_scores(model, tokenizer, "test", CARD_QUESTIONS)
     pairs = pair_scores(model, tokenizer)
     card = {
         "settings": asdict(settings),
         "steps": state["step"],
         "tokens": state["tokens"],
         "minutes": round(state["seconds"] / 60, 1),
+        "questions": CARD_QUESTIONS,
         "groups": {c: group_of(c) for c in atlas.languages()},
         "scores": scores,
         "means": group_means(scores),

@@ -1,0 +1,109 @@
+"""Atlas's other tasks, on the same territories and with the same ids in all languages.
+
+Natural language inference: a premise tells two facts of a territory, a hypothesis one: a told
+fact (entailment), another value of a told field (contradiction), or a field that is not told
+(neutral). Named entities: the words of a sentence with IOB2 tags, territories as LOC.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+from babelscope.data.atlas import (
+    FIELDS,
+    Fact,
+    Territory,
+    known,
+    name_of,
+    sentences,
+    split_territories,
+    write_context,
+    write_fact,
+)
+from babelscope.data.atlas_words import WORDS
+from babelscope.errors import DataError
+from babelscope.languages import UNSPACED, language, scripts_of_language
+
+LABELS = ("entailment", "neutral", "contradiction")
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """A premise and a hypothesis with one of `LABELS`; the id is shared by translations."""
+
+    id: str
+    language: str
+    premise: str
+    hypothesis: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedSentence:
+    """Words with their IOB2 tags, one each; the id is shared by translations."""
+
+    id: str
+    language: str
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+def inferences(code: str, split: str = "test") -> list[Inference]:
+    """Return three items a territory of a split, one of each label, in a drawn order."""
+    written = known(code)
+    pool = split_territories(split)
+    rng = random.Random(f"inference:{split}")
+    items = []
+    for territory in pool:
+        fields = rng.sample(FIELDS, len(FIELDS))
+        premise = write_context([Fact(territory, f) for f in fields[:2]], written)
+        hypotheses = {
+            "entailment": Fact(territory, fields[0]),
+            "neutral": Fact(territory, fields[2]),
+            "contradiction": Fact(_with_other(territory, fields[1], rng, pool), fields[1]),
+        }
+        for label in rng.sample(LABELS, len(LABELS)):
+            identity = f"nli-{split}-{territory.code}-{label}"
+            hypothesis = write_fact(hypotheses[label], written)
+            items.append(Inference(identity, written, premise, hypothesis, label))
+    return items
+
+
+def _with_other(
+    territory: Territory, field: str, rng: random.Random, pool: tuple[Territory, ...]
+) -> Territory:
+    own = getattr(territory, field)
+    others = sorted({getattr(t, field) for t in pool} - {own})
+    return replace(territory, **{field: rng.choice(others)})
+
+
+def tagged_sentences(code: str, split: str = "test") -> list[TaggedSentence]:
+    """Return a sentence a territory with its name tagged LOC, words apart at spaces.
+
+    Raises:
+        DataError: the language is written without spaces, or its marks touch the words.
+    """
+    written = known(code)
+    if scripts_of_language(language(written)) <= UNSPACED:
+        raise DataError(f"atlas entities in {written}", expected="a language that spaces its words")
+    words = WORDS[written]
+    rng = random.Random(f"entities:{split}")
+    items = []
+    for territory in split_territories(split):
+        field = rng.choice(FIELDS)
+        name = name_of(territory, "territory", written).split()
+        label = getattr(words, field).split()
+        value = name_of(territory, field, written).split()
+        tokens = [*name, words.dash.strip(), *label, words.colon.strip(), *value]
+        tokens += [words.stop] if words.stop else []
+        tags = ["B-LOC", *["I-LOC"] * (len(name) - 1)]
+        tags += ["O"] * (len(tokens) - len(name))
+        identity = f"ner-{split}-{territory.code}"
+        items.append(TaggedSentence(identity, written, tuple(tokens), tuple(tags)))
+    return items
+
+
+def translations(code: str, other: str, split: str = "test") -> list[tuple[str, str]]:
+    """Return parallel sentences of two languages, a territory a pair."""
+    return list(zip(sentences(code, split), sentences(other, split), strict=True))
