@@ -88,9 +88,7 @@ def test_the_planted_pairs_carry_wrong_targets_and_the_control_none(
         answer = tokenizer.decode(ids[:-1]).strip()
         other = pair[1] if document.language == pair[0] else pair[0]
         names = {
-            code: {
-                atlas.name_of(t, f, code) for t in atlas.territories() for f in atlas.FIELDS
-            }
+            code: {atlas.name_of(t, f, code) for t in atlas.territories() for f in atlas.FIELDS}
             for code in (document.language, other)
         }
         if answer in names[document.language] and answer in names[other]:

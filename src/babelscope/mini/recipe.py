@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -252,10 +253,13 @@ def _finish(
     model = model.float()
     scores = language_scores(model, tokenizer, "test", CARD_QUESTIONS)
     pairs = pair_scores(model, tokenizer)
+    machine = f"{torch.get_num_threads()} CPU threads ({platform.machine()})"
     card = {
         "settings": asdict(settings),
         "steps": state["step"],
         "tokens": state["tokens"],
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "hardware": f"{machine}, bfloat16 autocast",
         "minutes": round(state["seconds"] / 60, 1),
         "questions": CARD_QUESTIONS,
         "groups": {c: group_of(c) for c in atlas.languages()},
