@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from babelscope.errors import ModelError
 from babelscope.models.loading import load_tokenizer
+from babelscope.models.tokenizers import vocabulary_rows
 from babelscope.models.tokens import count_tokens, token_forms
 from babelscope.records import TokenForm
 
@@ -126,3 +127,12 @@ def test_forms_of_real_tokenizers_spell_flores(
             assert got == expected, file.name
             whole += 1
     assert whole >= 450
+
+
+def test_rows_are_those_of_the_model_where_it_has_more(tmp_path: Path) -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.save_pretrained(tmp_path)
+    assert vocabulary_rows(str(tmp_path), tokenizer) == len(tokenizer)
+    for config in ('{"vocab_size": 5000}', '{"text_config": {"vocab_size": 5000}}'):
+        (tmp_path / "config.json").write_text(config, encoding="utf-8")
+        assert vocabulary_rows(str(tmp_path), tokenizer) == 5000

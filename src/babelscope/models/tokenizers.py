@@ -55,6 +55,23 @@ def tokenizer_in(folder: Path, name: str, trust_remote_code: bool) -> Tokenizer:
     return tokenizer
 
 
+def vocabulary_rows(name: str, tokenizer: Tokenizer, *, revision: str | None = None) -> int:
+    """Return how many rows a model's vocabulary has: those of its configuration, if it has one.
+
+    A model may have more rows than its tokenizer has entries (BLOOM pads them); a folder with a
+    tokenizer alone has as many rows as entries.
+    """
+    folder = resolve_folder(name, revision=revision, weights=False)
+    path = folder / "config.json"
+    config = read_json(path) if path.is_file() else {}
+    sizes = [len(tokenizer)]
+    for table in (config, config.get("text_config") if isinstance(config, dict) else None):
+        size = table.get("vocab_size") if isinstance(table, dict) else None
+        if isinstance(size, int):
+            sizes.append(size)
+    return max(sizes)
+
+
 def tokenizer_fingerprint(tokenizer: Tokenizer) -> str:
     """Return 32 hex digits over what turns text into ids: rules, vocabulary, special tokens."""
     spec = json.loads(tokenizer.backend_tokenizer.to_str())

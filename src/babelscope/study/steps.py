@@ -40,6 +40,7 @@ from babelscope.models.loading import (
     load_tokenizer,
     tokenizer_fingerprint,
 )
+from babelscope.models.tokenizers import vocabulary_rows
 from babelscope.records import QuestionSet
 from babelscope.store import slot, write_text
 from babelscope.study.cells import (
@@ -218,7 +219,7 @@ def map_step(model: str, folder: Path, out: Path) -> dict[str, object]:
     _check_writable(out)
     tokenizer = load_tokenizer(model)
     texts = read_texts(folder)
-    save_map(make_map(tokenizer, len(tokenizer), texts), out)
+    save_map(make_map(tokenizer, vocabulary_rows(model, tokenizer), texts), out)
     made = load_map(out, tokenizer_fingerprint=tokenizer_fingerprint(tokenizer))
     return {"out": str(out), "languages": list(made.languages), **dict(made.quality)}
 
