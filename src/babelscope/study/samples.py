@@ -10,8 +10,8 @@ from babelscope.study.plan import StudyPlan
 from babelscope.study.scores import CellScores
 from babelscope.study.tables import base_of
 
-A_SIDE = 2
-"""How many gains and how many losses are shown for each source and target."""
+A_SIDE = 1
+"""How many gains, and how many losses, are shown for each source and target."""
 
 
 def samples(
