@@ -22,6 +22,7 @@ app = App(
     name="babelscope",
     help="In which language should training examples be written, and what does it do to others?",
     version_flags=["--version"],
+    result_action="return_value",  # the status is ours to return
 )
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for programs.")]

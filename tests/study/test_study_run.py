@@ -199,6 +199,20 @@ def test_costs_name_every_piece_of_work(done: Path) -> None:
     assert (costs["seconds"] >= 0).all()
 
 
+def _kill_at_work(command: list[str], out: Path, seconds: float) -> None:
+    """Start a study and kill it some seconds after it has begun to work."""
+    began = time.time_ns()
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    plan = out / "plan.json"
+    while process.poll() is None and not (plan.exists() and plan.stat().st_mtime_ns > began):
+        time.sleep(0.05)
+    time.sleep(seconds)
+    if process.poll() is not None:  # it was done before: the next one begins anew
+        shutil.rmtree(out)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
 @pytest.mark.slow
 def test_a_study_killed_ten_times_ends_as_an_undisturbed_one(
     plan: StudyPlan, done: Path, tmp_path: Path
@@ -208,16 +222,8 @@ def test_a_study_killed_ten_times_ends_as_an_undisturbed_one(
     out = tmp_path / "killed"
     command = [sys.executable, "-m", "babelscope.cli", "run", str(study), "--out", str(out)]
     random = np.random.default_rng(7)
-    kills = 0
-    while kills < 10:
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        time.sleep(float(random.uniform(4, 12)))
-        if process.poll() is not None:
-            (out / "complete.json").unlink(missing_ok=True)
-            shutil.rmtree(out / "store", ignore_errors=True)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kills += 1
+    for _ in range(10):
+        _kill_at_work(command, out, float(random.uniform(0, 5)))
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     for name in TABLES:
         assert (out / name).read_bytes() == (done / name).read_bytes(), name
