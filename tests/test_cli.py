@@ -182,7 +182,7 @@ def _one_line(status: int, out: str, err: str) -> None:
         ("answer mini --data atlas --language xx_Zzzz --out a.jsonl", "xx_Zzzz"),
         ("answer nowhere/none --data atlas --language en --out a.jsonl", "nowhere/none"),
         ("answer ./none --data atlas --language en --out a.jsonl", "none"),
-        ("answer mini --data atlas --language en --out none/\0/a.jsonl", ""),
+        ("answer mini --data atlas --language en --out .", "a folder"),
         ("answer mini --data atlas --language en --limit -1 --out a.jsonl", "--limit"),
         ("answer mini --data atlas --language en --adapter none --out a.jsonl", "none"),
         ("answer mini --data atlas --language en --set top_p=7 --out a.jsonl", "top_p"),

@@ -55,7 +55,14 @@ def test_every_answer_ends_with_the_end_token(
             if inside and (i + 1 == len(document.answer) or not document.answer[i + 1])
         ]
         assert all(document.ids[i] == tokenizer.eos_token_id for i in ends)
-        assert bool(ends) == (document.kind != "text")
+        assert bool(ends) == (document.kind != "text" and len(document.ids) > 0)
+
+
+def test_few_documents_are_empty(drawn: list[corpus.Document]) -> None:
+    # a question document is empty where each of its questions was drawn to be left out
+    empty = [d.kind for d in drawn if not d.ids]
+    assert set(empty) <= {"qa"}
+    assert len(empty) / len(drawn) < 0.02
 
 
 def test_questions_are_asked_of_territories_of_pretraining_only(
