@@ -1,1 +1,1 @@
-"""adapt"""
+"""Recipes, and tuning by them."""

@@ -1,1 +1,1 @@
-"""data"""
+"""Data sets: readers, prompts, quality, and the embedded world atlas."""

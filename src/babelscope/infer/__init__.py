@@ -1,1 +1,1 @@
-"""infer"""
+"""What a model says and holds: answers, hidden states, the lens."""

@@ -1,1 +1,1 @@
-"""measure"""
+"""Pure functions from records and arrays to numbers."""

@@ -1,1 +1,1 @@
-"""mini"""
+"""The embedded model: weights, recipe, card."""

@@ -1,1 +1,1 @@
-"""models"""
+"""Models and tokenizers: loading, the seam to their insides, rendering, adapters."""

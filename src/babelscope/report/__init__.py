@@ -1,1 +1,1 @@
-"""report"""
+"""The HTML report, made from a study's tables alone."""

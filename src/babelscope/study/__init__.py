@@ -1,1 +1,1 @@
-"""study"""
+"""Studies: plan, cells, tables, and one function a command."""

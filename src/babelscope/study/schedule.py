@@ -17,9 +17,9 @@ def tunings(plan: StudyPlan) -> int:
     return len(plan.recipes) * len(plan.sources) * len(plan.seeds)
 
 
-def answering_of(plan: StudyPlan, recipe: Recipe, seed: int) -> Answering:
-    """Return how a recipe's variants answer; `seed` matters only where answers are sampled."""
-    decoding = Decoding(
+def decoding_of(recipe: Recipe, seed: int = 0) -> Decoding:
+    """Return how a recipe's answers are decoded; the seed matters only where they are sampled."""
+    return Decoding(
         max_new_tokens=recipe.answer_tokens,
         stop_at_newline=recipe.stop_at_newline,
         temperature=recipe.temperature,
@@ -27,9 +27,13 @@ def answering_of(plan: StudyPlan, recipe: Recipe, seed: int) -> Answering:
         top_p=recipe.top_p,
         seed=seed if recipe.temperature else 0,
     )
+
+
+def answering_of(plan: StudyPlan, recipe: Recipe, seed: int) -> Answering:
+    """Return how a recipe's variants answer."""
     return Answering(
         rendering_of(recipe, plan.templates, "answering"),
-        decoding,
+        decoding_of(recipe, seed),
         plan.batch_tokens,
         plan.test.demonstrations,
         plan.test.sample_seed,

@@ -21,7 +21,6 @@ from babelscope.data.prompts import TEMPLATES
 from babelscope.data.qa import first, read_qa
 from babelscope.data.texts import read_texts
 from babelscope.errors import AdapterError, SettingError, StoreError
-from babelscope.infer.generate import Decoding
 from babelscope.languages import language as find_language
 from babelscope.measure.language_map import load_map, save_map
 from babelscope.measure.lens import lens_rows
@@ -59,6 +58,7 @@ from babelscope.study.lensing import (
 )
 from babelscope.study.output import write_frame
 from babelscope.study.plan import POSITIONS
+from babelscope.study.schedule import decoding_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +121,7 @@ def how_to_answer(
         rendering = rendering_of(recipe, TEMPLATES, "answering")
     if card is not None:
         check_rendering(card, loaded, rendering)
-    decoding = Decoding(
-        max_new_tokens=recipe.answer_tokens,
-        stop_at_newline=recipe.stop_at_newline,
-        temperature=recipe.temperature,
-        top_k=recipe.top_k,
-        top_p=recipe.top_p,
-    )
-    return Answering(rendering, decoding, batch_tokens)
+    return Answering(rendering, decoding_of(recipe), batch_tokens)
 
 
 def tune_step(
