@@ -27,7 +27,7 @@ demo: $(STAMP)
 	@echo "report: $(abspath $(DEMO))/report/index.html"
 
 test: $(STAMP)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile -m "not slow"
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -rs -m "not slow"
 
 format: $(STAMP)
 	$(BIN)/ruff format --check .
