@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 		|| { echo "error: Python: expected 3.11 or newer; set PYTHON=..., delete $(VENV)"; exit 2; }
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet $(TORCH_INDEX) torch -c constraints.txt
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,hub]'
 	@touch $(STAMP)
 
 demo: $(STAMP)
