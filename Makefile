@@ -13,7 +13,7 @@ help:
 	@echo "make check  format, lint, types, tests, documentation"
 	@echo "make bench  long tests and benchmarks"
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): Makefile pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "error: Python: expected 3.11 or newer; set PYTHON=..., delete $(VENV)"; exit 2; }
