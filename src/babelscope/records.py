@@ -46,7 +46,11 @@ class QuestionSet:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a variant said to one example; lengths are in tokens of its tokenizer."""
+    """What a variant said to one example; lengths are in tokens of its tokenizer.
+
+    `tokens` are the ids of the new tokens, the one that ended the answer included; empty where
+    they are not known.
+    """
 
     id: str
     language: str
@@ -55,6 +59,7 @@ class Answer:
     new_tokens: int
     truncated: bool
     stopped: Stop
+    tokens: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

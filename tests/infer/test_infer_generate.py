@@ -96,6 +96,7 @@ def _reference(loaded: LoadedModel, prompt: EncodedPrompt, decoding: Decoding) -
         new_tokens=len(new),
         truncated=prompt.truncated,
         stopped=stopped,  # type: ignore[arg-type]
+        tokens=tuple(new),
     )
 
 

@@ -162,6 +162,7 @@ def _answer(row: _Row, language: str) -> Answer:
         new_tokens=len(row.new),
         truncated=row.prompt.truncated,
         stopped=row.stopped or "length",
+        tokens=tuple(row.new),
     )
 
 

@@ -22,6 +22,11 @@ def answer_row(answer: Answer) -> dict[str, object]:
     }
 
 
+def kept_row(answer: Answer) -> dict[str, object]:
+    """Return an answer as the store keeps it: with the ids of its tokens."""
+    return {**answer_row(answer), "tokens": list(answer.tokens)}
+
+
 ANSWER_TYPES: dict[str, type] = {
     "id": str,
     "language": str,
@@ -35,6 +40,8 @@ ANSWER_TYPES: dict[str, type] = {
 
 def answer_of(row: object) -> Answer:
     """Return the answer of a line of `answers.jsonl`; further keys are ignored.
+
+    The ids of its tokens may be absent: answers made elsewhere can be scored too.
 
     Raises:
         StoreError: the line lacks a key, or a value has another type.
@@ -54,7 +61,10 @@ def answer_of(row: object) -> Answer:
             expected="newline, eos or length",
             found=repr(row["stopped"]),
         )
-    return Answer(**{key: row[key] for key in ANSWER_TYPES})
+    tokens = row.get("tokens", [])
+    if not isinstance(tokens, list) or not all(type(t) is int and t >= 0 for t in tokens):
+        raise StoreError(f"answer {row['id']!r}, tokens", expected="token ids", found=repr(tokens))
+    return Answer(**{key: row[key] for key in ANSWER_TYPES}, tokens=tuple(tokens))
 
 
 def read_answers(path: Path) -> list[Answer]:

@@ -27,9 +27,9 @@ from babelscope.store import (
     shard,
     write_jsonl,
 )
-from babelscope.study.answers import answer_of, answer_row
+from babelscope.study.answers import answer_of, kept_row
 
-ANSWERING_VERSION = "1"
+ANSWERING_VERSION = "2"
 """Raised whenever the same model and prompt may be answered otherwise than before."""
 
 Progress = Callable[[int, int], None]
@@ -147,13 +147,13 @@ def answer_cell(
                 answering.decoding,
                 language=questions.language,
             )
-            write_jsonl(path, [answer_row(a) for a in answers])
+            write_jsonl(path, [kept_row(a) for a in answers])
         done += len(batch)
         if progress:
             progress(done, len(prompts))
     rows = [row for i in range(len(batches)) for row in read_jsonl(shard(folder, i, "jsonl"))]
     by_id = {answer.id: answer for answer in map(answer_of, rows)}
-    ordered = [answer_row(by_id[e.id]) for e in questions.examples]
+    ordered = [kept_row(by_id[e.id]) for e in questions.examples]
     write_jsonl(folder / "answers.jsonl", ordered)
     finish(
         folder,

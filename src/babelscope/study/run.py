@@ -6,7 +6,7 @@ from pathlib import Path
 
 from babelscope.models.loading import load_model
 from babelscope.study.costs import CostBook
-from babelscope.study.lensing import study_map
+from babelscope.study.maps import study_map
 from babelscope.study.materials import gather
 from babelscope.study.output import Study, is_complete, mark_complete, write_outputs, write_plan
 from babelscope.study.plan import StudyPlan

@@ -41,7 +41,8 @@ from babelscope.models.loading import (
 )
 from babelscope.models.tokenizers import vocabulary_rows
 from babelscope.records import QuestionSet
-from babelscope.store import slot, write_text
+from babelscope.store import slot, write_jsonl, write_text
+from babelscope.study.answers import answer_row, read_answers
 from babelscope.study.cells import (
     Answering,
     Progress,
@@ -49,13 +50,8 @@ from babelscope.study.cells import (
     answering_key,
     read_counts,
 )
-from babelscope.study.lensing import (
-    lens_cell,
-    lens_key,
-    make_map,
-    read_masses,
-    study_texts,
-)
+from babelscope.study.lensing import lens_cell, lens_key, read_masses
+from babelscope.study.maps import make_map, study_texts
 from babelscope.study.output import write_frame
 from babelscope.study.plan import POSITIONS
 from babelscope.study.schedule import decoding_of
@@ -169,7 +165,7 @@ def answer_step(
     with _adapted(loaded, choice.adapter) as ready:
         answer_cell(ready, questions, answering, folder, progress)
     counts = read_counts(folder)
-    write_text(out, (folder / "answers.jsonl").read_text(encoding="utf-8"))
+    write_jsonl(out, [answer_row(a) for a in read_answers(folder / "answers.jsonl")])
     shutil.rmtree(work, ignore_errors=True)
     return {"out": str(out), **asdict(counts), "dropped": dict(questions.dropped)}
 
