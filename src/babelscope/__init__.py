@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from babelscope.data.qa import read_qa
     from babelscope.errors import BabelscopeError
     from babelscope.infer.generate import Decoding, generate_answers
-    from babelscope.infer.lens import lens_masses
+    from babelscope.infer.lens import LensPrompt, LensSettings, prepare_lens, read_lens
     from babelscope.languages import Language, language
     from babelscope.measure.answers import score_answers, score_report
     from babelscope.measure.language_map import LanguageMap, build_map, load_map, save_map
@@ -36,7 +36,7 @@ _HOMES = {
     "data.qa": ("read_qa",),
     "errors": ("BabelscopeError",),
     "infer.generate": ("Decoding", "generate_answers"),
-    "infer.lens": ("lens_masses",),
+    "infer.lens": ("LensPrompt", "LensSettings", "prepare_lens", "read_lens"),
     "languages": ("Language", "language"),
     "measure.answers": ("score_answers", "score_report"),
     "measure.language_map": ("LanguageMap", "build_map", "load_map", "save_map"),
@@ -61,6 +61,8 @@ __all__ = [
     "Example",
     "Language",
     "LanguageMap",
+    "LensPrompt",
+    "LensSettings",
     "LoadedModel",
     "QuestionSet",
     "Recipe",
@@ -75,9 +77,10 @@ __all__ = [
     "estimate",
     "generate_answers",
     "language",
-    "lens_masses",
     "load_map",
     "load_model",
+    "prepare_lens",
+    "read_lens",
     "read_plan",
     "read_qa",
     "run_study",

@@ -1,9 +1,13 @@
-"""The multilingual logit lens: language masses at each depth of chosen positions."""
+"""The multilingual logit lens: what each depth of chosen positions says of the next token.
+
+Hidden state -> final norm -> unembedding -> probabilities -> language mass by a language map.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,104 +16,213 @@ from torch import Tensor
 
 from babelscope.errors import DataError, ModelError, SettingError
 from babelscope.infer.batches import plan_batches
-from babelscope.infer.projection import language_masses
+from babelscope.infer.contrast import Pair, gold_pairs, pair_sums, token_index
+from babelscope.infer.lens_items import POSITIONS, Item, LensPrompt, check_positions, plan_items
+from babelscope.infer.lens_reading import Gathering, LensReading, PlaceReading, Seen
+from babelscope.infer.projection import Projection, chosen_probabilities, project, unembedding
 from babelscope.infer.trunk import check_sequences, trunk_states
+from babelscope.models.halves import locate_middle
 from babelscope.models.loading import LoadedModel
+from babelscope.models.tokens import token_forms
 
-POSITIONS = ("last", "gold")
-Ids = Sequence[int]
+__all__ = [
+    "POSITIONS",
+    "Lens",
+    "LensPrompt",
+    "LensReading",
+    "LensSettings",
+    "PlaceReading",
+    "check_positions",
+    "prepare_lens",
+    "read_lens",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LensSettings:
+    """How much at once, and what is told beside mass, entropy and the next token.
+
+    `top_k` tokens are told of each single position; with `half_depths` the state between
+    attention and feed-forward is read too.
+
+    Raises:
+        SettingError: a number is out of range.
+    """
+
+    tokens_per_batch: int = 2048
+    batch_size: int = 8
+    top_k: int = 0
+    half_depths: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name, low in (("tokens_per_batch", 1), ("batch_size", 1), ("top_k", 0)):
+            if getattr(self, name) < low:
+                raise SettingError(name, expected=f">= {low}", found=str(getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LensReading:
-    """What the lens saw.
+class Lens:
+    """A model and its maps, made ready once: read as many prompts as you like.
 
-    `mass` is float32 (prompts, positions, depths, columns of the map), 0-1, summing to 1 over the
-    columns; `entropy_bits` is float32 (prompts, positions, depths), of the distribution over
-    tokens. There are as many depths as blocks + 1. A prompt without gold has NaN at `gold`.
+    `table` is (rows of the vocabulary, columns of all maps), `columns` each map's part of it;
+    `middle` is the module after attention, None without half depths or in parallel blocks.
     """
 
-    positions: tuple[str, ...]
-    mass: NDArray[np.float32]
-    entropy_bits: NDArray[np.float32]
+    loaded: LoadedModel
+    table: Tensor
+    columns: Mapping[str, slice]
+    settings: LensSettings
+    middle: str | None
+    index: Mapping[bytes, Sequence[int]]
 
 
-def lens_masses(
-    loaded: LoadedModel,
-    prompts: Sequence[Ids],
-    golds: Sequence[Ids],
-    probability: ArrayLike,
-    *,
-    positions: Sequence[str] = POSITIONS,
-    tokens_per_batch: int = 4096,
-) -> LensReading:
-    """Look at prompts through a language map's `probability` (rows, languages + 2).
+def prepare_lens(
+    loaded: LoadedModel, maps: Mapping[str, ArrayLike], settings: LensSettings | None = None
+) -> Lens:
+    """Make a lens of a model and of maps' `probability` (rows, languages + 2), by name.
 
-    `last` is the last prompt token; `gold` is the mean over the positions that predict the gold's
-    tokens, the first of which is `last`, after prompt + gold as given (token ids). Depth 0 is the
-    input of the first block, the last depth the model's own logits; all pass the final norm. Rows
-    of the vocabulary beyond the map's are unknown. The adapter in use is looked through.
+    Rows of the vocabulary beyond a map's are unknown. The lens looks through whatever adapter is
+    in use when prompts are read.
 
     Raises:
-        SettingError: a position is unknown, or a prompt is empty or too long.
-        DataError: there is not one gold for each prompt.
-        ModelError: the map has more rows than the model, or the unembedding is not linear.
+        DataError: there is no map, or one is not of that shape.
+        ModelError: a map has more rows than the model, or half depths cannot be found.
     """
-    sizes = _sizes(prompts, golds, positions)
-    sequences = [[*p, *g[: n - 1]] for p, g, n in zip(prompts, golds, sizes, strict=True)]
-    check_sequences(loaded, sequences)
-    table = _table(loaded, probability)
-    shape = (len(prompts), len(positions), loaded.parts.depth + 1)
-    entropy = np.full(shape, np.nan, dtype=np.float32)
-    mass = np.full((*shape, table.shape[1]), np.nan, dtype=np.float32)
-    for batch in plan_batches([len(ids) for ids in sequences], tokens_per_batch):
-        places = [range(len(prompts[i]) - 1, len(sequences[i])) for i in batch]
-        states = trunk_states(loaded, [sequences[i] for i in batch], places)
-        seen, doubt = _look(loaded, states, table)
-        ends = np.cumsum([sizes[i] for i in batch])
-        for i, end in zip(batch, ends, strict=True):
-            first = end - sizes[i]
-            for k, position in enumerate(positions):
-                if position == "last" or len(golds[i]):
-                    span = slice(first, first + 1 if position == "last" else end)
-                    mass[i, k] = seen[:, span].mean(axis=1)
-                    entropy[i, k] = doubt[:, span].mean(axis=1)
-    return LensReading(tuple(positions), mass, entropy)
+    settings = settings or LensSettings()
+    if not maps:
+        raise DataError("language maps", expected="at least one", found="none")
+    tables = {name: _table(loaded, name, given) for name, given in maps.items()}
+    columns, start = {}, 0
+    for name, table in tables.items():
+        columns[name] = slice(start, start + table.shape[1])
+        start += table.shape[1]
+    whole = torch.from_numpy(np.concatenate(list(tables.values()), axis=1))
+    return Lens(
+        loaded=loaded,
+        table=whole.to(unembedding(loaded.parts.unembed)[0].device),
+        columns=columns,
+        settings=settings,
+        middle=locate_middle(loaded.model, loaded.parts) if settings.half_depths else None,
+        index=token_index(token_forms(loaded.tokenizer, loaded.parts.vocabulary_rows)),
+    )
 
 
-def _sizes(prompts: Sequence[Ids], golds: Sequence[Ids], positions: Sequence[str]) -> list[int]:
-    """Return how many positions, from the last prompt token on, each prompt needs."""
-    unknown = [position for position in positions if position not in POSITIONS]
-    if unknown or not positions or len(set(positions)) < len(positions):
-        raise SettingError(
-            "positions of the lens",
-            expected=f"some of {', '.join(POSITIONS)}",
-            found=", ".join(positions) or "none",
-        )
-    if len(prompts) != len(golds):
-        raise DataError(
-            "golds", expected=f"one for each of {len(prompts)} prompts", found=str(len(golds))
-        )
-    for place, ids in enumerate(prompts):
-        if not len(ids):
-            raise SettingError(f"prompt {place}", expected="at least one token", found="none")
-    return [max(len(gold), 1) if "gold" in positions else 1 for gold in golds]
+def read_lens(
+    lens: Lens, prompts: Sequence[LensPrompt], *, positions: Sequence[str] = ("last", "gold")
+) -> LensReading:
+    """Look at prompts; depth 0 is the input of the first block, the last the model's own logits.
+
+    All depths pass the final norm. A position may also be a token's number in the prompt.
+
+    Raises:
+        SettingError: a position is unknown or outside a prompt, or a prompt is empty or too long.
+        ModelError: the unembedding is not a plain linear layer.
+    """
+    items = plan_items(prompts, positions)
+    check_sequences(
+        lens.loaded, [item.ids for item in items], [prompts[item.prompt].id for item in items]
+    )
+    found = [gold_pairs(p.golds, p.language, lens.index) for p in prompts]
+    pairs = [pair for pair, _ in found]
+    gathering = Gathering(
+        positions=tuple(positions),
+        columns=lens.columns,
+        gold_languages=tuple(sorted({p.language for own in pairs for p in own})),
+        shape=(len(prompts), lens.loaded.parts.depth + 1),
+        halves=lens.middle is not None,
+        details=lens.settings.top_k > 0,
+    )
+    for batch in _batches(lens, items):
+        _look(lens, [items[i] for i in batch], prompts, pairs, gathering)
+    return gathering.reading(sum(equal for _, equal in found))
 
 
-def _table(loaded: LoadedModel, probability: ArrayLike) -> Tensor:
-    """Return the map with a row for each row of the vocabulary, on the model's device."""
+def _batches(lens: Lens, items: Sequence[Item]) -> list[tuple[int, ...]]:
+    size = lens.settings.batch_size
+    planned = plan_batches([len(item.ids) for item in items], lens.settings.tokens_per_batch)
+    return [b[start : start + size] for b in planned for start in range(0, len(b), size)]
+
+
+def _look(
+    lens: Lens,
+    items: Sequence[Item],
+    prompts: Sequence[LensPrompt],
+    pairs: Sequence[Sequence[Pair]],
+    gathering: Gathering,
+) -> None:
+    """Run a batch and gather what its items showed."""
+    states = trunk_states(
+        lens.loaded, [i.ids for i in items], [i.places for i in items], middle=lens.middle
+    )
+    hidden = torch.cat([state.to(lens.table.device) for state in states.depths])
+    depths, width = len(states.depths), len(states.depths[0])
+    expected = torch.tensor([e for item in items for e in item.expected]).repeat(depths)
+    shown = project(
+        lens.loaded.parts, hidden, lens.table, top_k=lens.settings.top_k, expected=expected
+    )
+    seen = _seen(shown, depths, _halves(lens, states.middles))
+    start = 0
+    for item in items:
+        stop = start + len(item.places)
+        every = prompts[item.prompt].every
+        gathering.take(item, seen.part(start, stop), every=every)
+        if item.last is not None and pairs[item.prompt]:
+            rows = torch.arange(start + item.last, depths * width, width, device=hidden.device)
+            found = _contrast(lens, hidden[rows], shown.log_total[rows], pairs[item.prompt])
+            gathering.contrast(item.prompt, found)
+        start = stop
+
+
+def _halves(lens: Lens, middles: Sequence[Tensor]) -> NDArray[np.float32] | None:
+    """Return the masses (blocks, places, columns) after attention, None without such states."""
+    if not middles:
+        return None
+    hidden = torch.cat([state.to(lens.table.device) for state in middles])
+    return _array(project(lens.loaded.parts, hidden, lens.table).mass, len(middles))
+
+
+def _contrast(
+    lens: Lens, hidden: Tensor, log_total: Tensor, pairs: Sequence[Pair]
+) -> dict[str, NDArray[np.float32]]:
+    """Return, by language, P(gold in l) and P(own gold) (depths, 2) of one position's states."""
+    ids = sorted({row for pair in pairs for row in (*pair.other, *pair.own)})
+    chosen = torch.tensor(ids, dtype=torch.int64)
+    found = chosen_probabilities(lens.loaded.parts, hidden, log_total, chosen)
+    return pair_sums(found.cpu().numpy(), ids, pairs)
+
+
+def _seen(shown: Projection, depths: int, halves: NDArray[np.float32] | None) -> Seen:
+    return Seen(
+        mass=_array(shown.mass, depths),
+        entropy_bits=_array(shown.entropy_bits, depths),
+        expected_probability=_array(shown.expected_probability, depths),
+        expected_rank=_array(shown.expected_rank, depths),
+        top_ids=_array(shown.top_ids, depths),
+        top_probability=_array(shown.top_probability, depths),
+        half_mass=halves,
+    )
+
+
+def _array(values: Tensor, depths: int) -> NDArray[Any]:
+    """Return rows, depth after depth, as (depths, places, ...)."""
+    return values.view(depths, len(values) // depths, *values.shape[1:]).cpu().numpy()
+
+
+def _table(loaded: LoadedModel, name: str, probability: ArrayLike) -> NDArray[np.float32]:
+    """Return a map with a row for each row of the vocabulary."""
     given = np.asarray(probability, dtype=np.float32)
     rows = loaded.parts.vocabulary_rows
     if given.ndim != 2 or given.shape[1] < 3:
         raise DataError(
-            "language map",
+            f"language map {name}",
             expected="(rows, languages + 2) probabilities",
             found=f"the shape {given.shape}",
         )
     surplus = given[rows:]
     if surplus.size and not (surplus[:, -1] == 1).all():
         raise ModelError(
-            "language map",
+            f"language map {name}",
             expected=f"at most the model's {rows} rows",
             found=f"{len(given)}",
             remedy="make a map with this model's tokenizer",
@@ -117,14 +230,4 @@ def _table(loaded: LoadedModel, probability: ArrayLike) -> Tensor:
     table = np.zeros((rows, given.shape[1]), dtype=np.float32)
     table[: len(given)] = given[:rows]
     table[len(given) :, -1] = 1.0
-    return torch.from_numpy(table).to(next(loaded.parts.unembed.parameters()).device)
-
-
-def _look(
-    loaded: LoadedModel, states: Sequence[Tensor], table: Tensor
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return masses (depths, positions, columns) and entropies (depths, positions)."""
-    hidden = torch.cat([state.to(table.device) for state in states])
-    mass, entropy = language_masses(loaded.parts, hidden, table)
-    shape = (len(states), len(states[0]))
-    return mass.view(*shape, -1).cpu().numpy(), entropy.view(shape).cpu().numpy()
+    return table

@@ -82,7 +82,7 @@ def verify_parts(model: PreTrainedModel, parts: ModelParts) -> None:
         ModelError: the logits differ, with the size of the difference.
     """
     with block_outputs(parts, [parts.depth - 1]) as kept:
-        logits = _probe(model, parts.vocabulary_rows)
+        logits = run_probe(model, parts.vocabulary_rows)
     hidden = kept[parts.depth - 1].flatten(0, 1)
     own = logits.flatten(0, 1).float()
     with torch.no_grad():
@@ -199,7 +199,7 @@ def _final_norm(
     watched = [*leaves, blocks[-1], unembed]
     hooks = [m.register_forward_hook(lambda module, *_: calls.append(module)) for m in watched]
     try:
-        _probe(model, int(model.get_output_embeddings().weight.shape[0]))
+        run_probe(model, int(model.get_output_embeddings().weight.shape[0]))
     finally:
         for hook in hooks:
             hook.remove()
@@ -215,8 +215,8 @@ def _final_norm(
     return weighted[-1]
 
 
-def _probe(model: PreTrainedModel, rows: int) -> Tensor:
-    """Return the logits (2, 5, rows) of two fixed rows of ids."""
+def run_probe(model: PreTrainedModel, rows: int) -> Tensor:
+    """Return the logits (2, 5, rows) of two fixed rows of ids; hooks see one small pass."""
     ids = torch.arange(PROBE_ROWS * PROBE_LENGTH).view(PROBE_ROWS, PROBE_LENGTH) % rows
     device = model.get_input_embeddings().weight.device
     training = model.training

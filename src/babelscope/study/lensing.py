@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from babelscope.identity import digest
 from babelscope.infer.batches import plan_batches
-from babelscope.infer.lens import lens_masses
+from babelscope.infer.lens import LensPrompt, prepare_lens, read_lens
 from babelscope.measure.language_map import LanguageMap
 from babelscope.models.encoding import encode_training
 from babelscope.models.loading import LoadedModel
@@ -19,7 +19,7 @@ from babelscope.store import finish, finished, read_arrays, shard, write_arrays
 from babelscope.study.cells import Answering, Progress, encode_questions
 from babelscope.study.maps import map_digest
 
-LENS_VERSION = "1"
+LENS_VERSION = "2"
 """Raised whenever the same model, prompt and map may give other masses than before."""
 
 
@@ -50,17 +50,13 @@ def lens_cell(
     prompts = encode_questions(loaded, questions, answering)
     golds = gold_ids(loaded, questions, answering)
     batches = plan_batches([len(p.ids) for p in prompts], answering.batch_tokens)
+    lens = prepare_lens(loaded, {"counted": language_map.probability})
     done = 0
     for index, batch in enumerate(batches):
         path = shard(folder, index, "safetensors")
         if not path.exists():
-            masses = lens_masses(
-                loaded,
-                [prompts[i].ids for i in batch],
-                [golds[i] for i in batch],
-                language_map.probability,
-                positions=tuple(positions),
-            ).mass
+            asked = [LensPrompt(prompts[i].id, prompts[i].ids, golds[i]) for i in batch]
+            masses = read_lens(lens, asked, positions=positions).mass["counted"]
             write_arrays(path, {"mass": masses, "item": np.array(batch, dtype=np.int64)})
         done += len(batch)
         if progress:
