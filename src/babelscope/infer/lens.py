@@ -33,6 +33,7 @@ __all__ = [
     "LensSettings",
     "PlaceReading",
     "check_positions",
+    "plan_lens_batches",
     "prepare_lens",
     "read_lens",
 ]
@@ -133,12 +134,13 @@ def read_lens(
         halves=lens.middle is not None,
         details=lens.settings.top_k > 0,
     )
-    for batch in _batches(lens, items):
+    for batch in plan_lens_batches(lens, items):
         _look(lens, [items[i] for i in batch], prompts, pairs, gathering)
     return gathering.reading(sum(equal for _, equal in found))
 
 
-def _batches(lens: Lens, items: Sequence[Item]) -> list[tuple[int, ...]]:
+def plan_lens_batches(lens: Lens, items: Sequence[Item]) -> list[tuple[int, ...]]:
+    """Return the batches of items, longest first, within the lens's tokens and batch size."""
     size = lens.settings.batch_size
     planned = plan_batches([len(item.ids) for item in items], lens.settings.tokens_per_batch)
     return [b[start : start + size] for b in planned for start in range(0, len(b), size)]

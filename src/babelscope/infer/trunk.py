@@ -72,7 +72,7 @@ def trunk_states(
     columns = [place for places in wanted for place in places]
     states = TrunkStates([], [])
     with _watched(loaded.parts.blocks, middle, states, lambda state: state[rows, columns]):
-        loaded.model(input_ids=_padded(sequences, loaded.device), use_cache=False)
+        loaded.model(input_ids=padded(sequences, loaded.device), use_cache=False)
     return states
 
 
@@ -109,7 +109,8 @@ def _watched(
             handle.remove()
 
 
-def _padded(sequences: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+def padded(sequences: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+    """Return sequences as one tensor of ids (sequences, longest), padded on the right."""
     # any id will do as padding: what stands to the right is never looked at
     length = max(len(ids) for ids in sequences)
     rows = [[*ids, *[0] * (length - len(ids))] for ids in sequences]
