@@ -226,8 +226,9 @@ def lens_frame(
 ) -> pl.DataFrame:
     """Return the rows of `lens.parquet` from masses (prompts, positions, depths, columns)."""
     rows = lens_rows(masses, contexts, POSITIONS, columns)
-    names = ("depth", "position", "language", "mass", "low", "high", "n")
-    return pl.DataFrame([{name: getattr(row, name) for name in names} for row in rows])
+    names = ("depth", "position", "language", "value", "low", "high", "n")
+    frame = pl.DataFrame([{name: getattr(row, name) for name in names} for row in rows])
+    return frame.rename({"value": "mass"})
 
 
 def _default_languages(questions: QuestionSet) -> tuple[str, ...]:
