@@ -240,14 +240,24 @@ def lens(
 
 
 @app.command(name="map-languages")
-def map_languages(model: str, *, text: Path, out: Path, as_json: Json = False) -> None:
-    """Make a token-to-language map from a folder of text files, one a language.
+def map_languages(
+    model: str,
+    *,
+    text: Annotated[
+        list[str],
+        Parameter(help="atlas, or a folder of text by language; the first gives the languages."),
+    ],
+    out: Path,
+    method: Annotated[str, Parameter(help="counts, or langid: the published map.")] = "counts",
+    as_json: Json = False,
+) -> None:
+    """Make a token-to-language map from one or several text collections, and tell its quality.
 
-    Example: babelscope map-languages mini --text texts --out map.safetensors
+    Example: babelscope map-languages mini --text texts --text atlas --out map.safetensors
     """
-    from babelscope.study.steps import map_step
+    from babelscope.study.mapping import map_step
 
-    _print(map_step(model, text, out), as_json)
+    _print(map_step(model, text, out, method), as_json)
 
 
 @app.command

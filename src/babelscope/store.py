@@ -150,3 +150,16 @@ def finish(folder: Path, identity: Mapping[str, object]) -> None:
     """Mark a slot as finished, with what its key was made from, and drop its shards."""
     write_json(folder / FINISHED, identity)
     shutil.rmtree(folder / "shards", ignore_errors=True)
+
+
+def check_writable(out: Path) -> None:
+    """Fail before the work, not after it, where a file cannot be written.
+
+    Raises:
+        StoreError: it is a folder, or its own folder cannot be written to.
+    """
+    if out.is_dir():
+        raise StoreError(str(out), expected="a file's name", found="a folder")
+    probe = out.with_name(f".{out.name}.probe")
+    write_text(probe, "")
+    probe.unlink()

@@ -22,8 +22,11 @@ from scipy import sparse
 from babelscope.errors import DataError, ModelError, StoreError
 from babelscope.measure.map_quality import MapQuality, measure_quality
 from babelscope.measure.map_smoothing import (
-    choose_strengths,
+    Evidence,
+    Strengths,
+    choose_all,
     gather_evidence,
+    join_further,
     script_languages,
     smooth,
 )
@@ -57,38 +60,61 @@ class LanguageMap:
 
 
 def build_map(
-    counts: ArrayLike,
+    counts: ArrayLike | Sequence[sparse.csr_array],
     forms: Sequence[TokenForm],
     languages: Sequence[str],
     *,
     tokenizer_fingerprint: str,
+    further: Sequence[sparse.csr_array] = (),
 ) -> LanguageMap:
     """Make a map from counts (parts, rows, languages) of tokens in parts of each language's text.
 
     Strengths of back-off (Dirichlet pseudo-counts) are those that predict each part best from
     the others, by the mean nats of a language given a token; two parts are enough, and the map
     itself is made from all of them. A token's evidence is its counts, else those of its group,
-    else the languages that are written in its script.
+    else the languages that are written in its script. `further` are counts (rows, languages) of
+    other text collections, which may lack languages; their shares are chosen in the same way,
+    and nothing of them is used where there is but one part.
 
     Raises:
         DataError: the shapes do not fit, or a language has no text.
         LanguageError: a language is unknown.
     """
     parts = _checked_parts(counts, len(forms), languages)
+    more = _checked_parts(further, len(forms), languages, whole=False) if len(further) else []
     groups = group_tokens(forms)
     by_script = script_languages(groups, languages)
+
+    def gather(some: sparse.csr_array, shares: Sequence[float]) -> Evidence:
+        return gather_evidence(some, groups, by_script, join_further(some, more, shares))
+
     total = sum(parts[1:], start=parts[0])
     held = parts if len(parts) > 1 else []
-    fits = [gather_evidence(total - part, groups, by_script) for part in held]
-    strengths = choose_strengths(list(zip(fits, held, strict=True)))
-    probability = _with_shared(smooth(gather_evidence(total, groups, by_script), strengths))
+    splits = [(total - part, part) for part in held]
+    strengths, shares = choose_all(gather, splits, len(more))
+    probability = _with_shared(smooth(gather(total, shares), strengths))
     quality: dict[str, object] = {}
     if held:
-        tables = np.concatenate([_with_shared(smooth(fit, strengths)) for fit in fits])
-        truth = np.concatenate([part.toarray() for part in held])
-        measured = measure_quality(tables, truth, languages)
-        quality = {**dataclasses.asdict(measured), "strengths": list(strengths)}
+        fits = [gather(fit, shares) for fit, _ in splits]
+        measured = _measured(fits, held, strengths, languages)
+        told = {"strengths": list(strengths), "further_shares": list(shares)}
+        quality = {**dataclasses.asdict(measured), **told}
     return LanguageMap(tuple(languages), probability, tokenizer_fingerprint, quality)
+
+
+def _measured(
+    fits: Sequence[Evidence],
+    held: Sequence[sparse.csr_array],
+    strengths: Strengths,
+    languages: Sequence[str],
+) -> MapQuality:
+    """Score maps from parts of the text on the parts left out, over the rows that these use."""
+    tables, truth = [], []
+    for fit, part in zip(fits, held, strict=True):
+        used = np.flatnonzero(part.sum(axis=1))
+        tables.append(_with_shared(smooth(fit, strengths, used)))
+        truth.append(part[used].toarray())
+    return measure_quality(np.concatenate(tables), np.concatenate(truth), languages)
 
 
 def quality(language_map: LanguageMap, held_out: ArrayLike) -> MapQuality:
@@ -101,26 +127,33 @@ def quality(language_map: LanguageMap, held_out: ArrayLike) -> MapQuality:
 
 
 def _checked_parts(
-    counts: ArrayLike, rows: int, languages: Sequence[str]
+    counts: ArrayLike | Sequence[sparse.csr_array],
+    rows: int,
+    languages: Sequence[str],
+    *,
+    whole: bool = True,
 ) -> list[sparse.csr_array]:
-    array = np.asarray(counts)
-    if array.ndim != 3 or array.shape[1:] != (rows, len(languages)) or not len(array):
+    """Return counts as sparse parts; `whole`: each language must have tokens."""
+    given = counts if isinstance(counts, Sequence) else np.asarray(counts)
+    shapes: set[tuple[int, ...]] = {np.shape(part) for part in given}
+    if shapes != {(rows, len(languages))}:
         raise DataError(
             "token counts",
             expected=f"(parts, {rows} rows, {len(languages)} languages)",
-            found=f"the shape {array.shape}",
+            found=f"parts of the shape {', '.join(map(str, sorted(shapes))) or 'none'}",
         )
     if not languages or len(set(languages)) < len(languages):
         raise DataError("languages of a map", expected="different ones", found=", ".join(languages))
-    totals = array.sum(axis=(0, 1)).tolist()
+    parts = [sparse.csr_array(part, dtype=np.float64) for part in given]
+    totals = sum(part.sum(axis=0) for part in parts)
     empty = [code for code, n in zip(languages, totals, strict=True) if n == 0]
-    if empty:
+    if whole and empty:
         raise DataError(
             "text for a language map",
             expected="tokens in every language",
             found=f"none in {', '.join(empty)}",
         )
-    return [sparse.csr_array(part.astype(np.float64)) for part in array]
+    return parts
 
 
 def _with_shared(p: Array) -> NDArray[np.float32]:

@@ -1,9 +1,14 @@
-"""p(language | token) from counts: token -> group -> uniform, with strengths chosen on the text."""
+"""p(language | token) from counts: token -> group -> uniform, with strengths chosen on the text.
+
+Text of further collections joins the token's counts, and only them: at most `share` times as many
+tokens of a language as its first text has. A collection is of its own domain and its languages
+differ in size by orders of magnitude, so all of it at once makes the map worse; what it is worth
+is chosen, like the strengths, by what predicts parts of the first text best.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -18,6 +23,7 @@ from babelscope.measure.token_groups import SPECIAL, TokenGroups
 TOKEN_STRENGTHS = tuple(2.0**power for power in range(-3, 7))
 GROUP_STRENGTHS = (1.0, 8.0, 64.0)
 USUAL_STRENGTHS = (2.0, 1.0)  # for text that cannot be split
+FURTHER_SHARES = (0.0, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 SCRIPT_TOKENS = 20.0  # different tokens that the knowledge of a language's script is worth
 
 Array = NDArray[np.float64]
@@ -39,6 +45,10 @@ class Evidence:
     known: NDArray[np.bool_]
 
 
+Fold = tuple[Evidence, sparse.csr_array]
+"""The evidence of a part of a text, and the counts (rows, languages) of the rest, held out."""
+
+
 def script_languages(groups: TokenGroups, languages: Sequence[str]) -> Array:
     """Return (groups, languages): 1 where a language is written in a script of the group.
 
@@ -50,26 +60,51 @@ def script_languages(groups: TokenGroups, languages: Sequence[str]) -> Array:
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(languages))
 
 
-def gather_evidence(counts: sparse.csr_array, groups: TokenGroups, by_script: Array) -> Evidence:
+def join_further(
+    counts: sparse.csr_array, further: Sequence[sparse.csr_array], shares: Sequence[float]
+) -> sparse.csr_array:
+    """Add further counts (rows, languages), each to at most its share of a language's own total."""
+    own = counts.sum(axis=0)
+    joined = counts
+    for more, share in zip(further, shares, strict=True):
+        totals = more.sum(axis=0)
+        room = np.divide(share * own, totals, out=np.zeros_like(own), where=totals > 0)
+        if share:
+            joined = joined + more @ sparse.diags_array(np.minimum(1.0, room))
+    return sparse.csr_array(joined)
+
+
+def gather_evidence(
+    counts: sparse.csr_array,
+    groups: TokenGroups,
+    by_script: Array,
+    joined: sparse.csr_array | None = None,
+) -> Evidence:
     """Gather the evidence of counts (rows, languages); `by_script` is of `script_languages`.
 
     A group counts its different tokens, not their occurrences: it stands in for tokens that are
-    rare. A group without any falls back on the languages of its scripts.
+    rare. A group without any falls back on the languages of its scripts. Tokens are counted in
+    `joined`, if given (`join_further`), groups never: a large text has more different tokens.
     """
-    totals = counts.sum(axis=0)
-    # a uniform prior over languages, in units of tokens of the average language
-    weight = np.divide(totals.mean(), totals, out=np.zeros_like(totals), where=totals > 0)
+    weight = _weight(counts)
     shape = (len(groups.names), len(groups.index))
     places = (groups.index, np.arange(len(groups.index)))
     member = sparse.csr_array((np.ones(len(groups.index)), places), shape=shape)
     grouped = (member @ ((counts > 0) @ sparse.diags_array(weight))).toarray()
     bare = ~grouped.any(axis=1)
     grouped[bare] = SCRIPT_TOKENS * by_script[bare]
-    known = grouped.any(axis=1)
+    token = counts if joined is None else joined
+    known = grouped.any(axis=1)[groups.index] | (token.sum(axis=1) > 0)
     if SPECIAL in groups.names:
-        known[groups.names.index(SPECIAL)] = False
-    scaled = sparse.csr_array(counts @ sparse.diags_array(weight))
-    return Evidence(scaled, grouped, groups.index, known[groups.index])
+        known[groups.index == groups.names.index(SPECIAL)] = False
+    scaled = sparse.csr_array(token @ sparse.diags_array(_weight(token)))
+    return Evidence(scaled, grouped, groups.index, known)
+
+
+def _weight(counts: sparse.csr_array) -> Array:
+    """Return a uniform prior over languages, in units of tokens of the average language."""
+    totals = counts.sum(axis=0)
+    return np.divide(totals.mean(), totals, out=np.zeros_like(totals), where=totals > 0)
 
 
 def smooth(evidence: Evidence, strengths: Strengths, rows: NDArray[np.intp] | None = None) -> Array:
@@ -87,22 +122,52 @@ def smooth(evidence: Evidence, strengths: Strengths, rows: NDArray[np.intp] | No
     return np.asarray(own)
 
 
-def choose_strengths(folds: Sequence[tuple[Evidence, sparse.csr_array]]) -> Strengths:
+def choose_all(
+    gather: Callable[[sparse.csr_array, Sequence[float]], Evidence],
+    splits: Sequence[tuple[sparse.csr_array, sparse.csr_array]],
+    further: int,
+) -> tuple[Strengths, tuple[float, ...]]:
+    """Choose the strengths, and the share of each further collection, on splits of the first text.
+
+    `gather` makes evidence of counts and shares; a split is the counts of a part and of the rest.
+    Strengths come first, without further text, then each share by itself, then strengths again.
+    """
+    shares = [0.0] * further
+
+    def folds() -> list[Fold]:
+        return [(gather(fit, shares), held) for fit, held in splits]
+
+    strengths = choose_strengths(folds())
+    if not splits or not further:
+        return strengths, tuple(shares)
+    for number in range(further):
+        scores = {}
+        for share in FURTHER_SHARES:
+            shares[number] = share
+            scores[share] = fold_nats(folds(), strengths)
+        shares[number] = min(scores, key=lambda share: scores[share])
+    return choose_strengths(folds()), tuple(shares)
+
+
+def choose_strengths(folds: Sequence[Fold]) -> Strengths:
     """Return the strengths that best predict held-out counts from the evidence beside them.
 
     The measure is the mean nats of a language given a token, languages weighted equally; a row
     where nothing is known is a uniform guess, as when the map is used.
     """
-    best, chosen = math.inf, USUAL_STRENGTHS
-    rows = [np.flatnonzero(held.sum(axis=1)) for _, held in folds]
-    for strengths in product(TOKEN_STRENGTHS, GROUP_STRENGTHS) if folds else ():
-        nats = sum(
-            _nats(smooth(evidence, strengths, used), held[used])
-            for (evidence, held), used in zip(folds, rows, strict=True)
-        )
-        if nats < best:
-            best, chosen = nats, strengths
-    return chosen
+    if not folds:
+        return USUAL_STRENGTHS
+    options = list(product(TOKEN_STRENGTHS, GROUP_STRENGTHS))
+    return min(options, key=lambda strengths: fold_nats(folds, strengths))
+
+
+def fold_nats(folds: Sequence[Fold], strengths: Strengths) -> float:
+    """Return the mean nats of held-out counts over the folds, by the evidence beside them."""
+    total = 0.0
+    for evidence, held in folds:
+        used = np.flatnonzero(held.sum(axis=1))
+        total += _nats(smooth(evidence, strengths, used), held[used])
+    return total / len(folds)
 
 
 def _nats(p: Array, held: sparse.csr_array) -> float:

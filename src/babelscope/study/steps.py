@@ -19,10 +19,9 @@ from babelscope.adapt.tuning import tune
 from babelscope.data import atlas
 from babelscope.data.prompts import TEMPLATES
 from babelscope.data.qa import first, read_qa
-from babelscope.data.texts import read_texts
-from babelscope.errors import AdapterError, SettingError, StoreError
+from babelscope.errors import AdapterError, SettingError
 from babelscope.languages import language as find_language
-from babelscope.measure.language_map import load_map, save_map
+from babelscope.measure.language_map import load_map
 from babelscope.measure.lens import lens_rows
 from babelscope.models.adapters import (
     AdapterCard,
@@ -36,12 +35,10 @@ from babelscope.models.adapters import (
 from babelscope.models.loading import (
     LoadedModel,
     load_model,
-    load_tokenizer,
     tokenizer_fingerprint,
 )
-from babelscope.models.tokenizers import vocabulary_rows
 from babelscope.records import QuestionSet
-from babelscope.store import slot, write_jsonl, write_text
+from babelscope.store import check_writable, slot, write_jsonl
 from babelscope.study.answers import answer_row, read_answers
 from babelscope.study.cells import (
     Answering,
@@ -155,7 +152,7 @@ def answer_step(
     progress: Progress | None = None,
 ) -> dict[str, object]:
     """Answer questions into `out`; an interrupted call is continued by the next one."""
-    _check_writable(out)
+    check_writable(out)
     loaded = load_choice(choice)
     answering = how_to_answer(loaded, choice, recipe, batch_tokens)
     adapter = adapter_fingerprint(choice.adapter) if choice.adapter else ""
@@ -180,7 +177,7 @@ def lens_step(
     progress: Progress | None = None,
 ) -> dict[str, object]:
     """Write the language mass of each depth and position; without a map, atlas's languages."""
-    _check_writable(out)
+    check_writable(out)
     loaded = load_choice(choice)
     answering = how_to_answer(loaded, choice, recipe, batch_tokens)
     adapter = adapter_fingerprint(choice.adapter) if choice.adapter else ""
@@ -203,16 +200,6 @@ def lens_step(
     return {"out": str(out), "rows": frame.height, "questions": len(questions.examples)}
 
 
-def map_step(model: str, folder: Path, out: Path) -> dict[str, object]:
-    """Make a language map from a folder of text files; returns its quality."""
-    _check_writable(out)
-    tokenizer = load_tokenizer(model)
-    texts = read_texts(folder)
-    save_map(make_map(tokenizer, vocabulary_rows(model, tokenizer), texts), out)
-    made = load_map(out, tokenizer_fingerprint=tokenizer_fingerprint(tokenizer))
-    return {"out": str(out), "languages": list(made.languages), **dict(made.quality)}
-
-
 def questions_step(data: str, language: str, limit: int, split: str) -> QuestionSet:
     """Read the questions that a command works on; `limit` of 0 means all."""
     if limit < 0:
@@ -233,15 +220,6 @@ def lens_frame(
 
 def _default_languages(questions: QuestionSet) -> tuple[str, ...]:
     return tuple(sorted({*atlas.languages(), questions.language}))
-
-
-def _check_writable(out: Path) -> None:
-    """Fail before the work, not after it."""
-    if out.is_dir():
-        raise StoreError(str(out), expected="a file's name", found="a folder")
-    probe = out.with_name(f".{out.name}.probe")
-    write_text(probe, "")
-    probe.unlink()
 
 
 @contextmanager
