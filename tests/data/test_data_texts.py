@@ -17,6 +17,34 @@ def test_files_are_read_by_their_language(tmp_path: Path) -> None:
     assert read_texts(tmp_path) == {"ory_Orya": ["ଏକ", "ଦୁଇ"], "eng_Latn": ["one", "two"]}
 
 
+def test_folders_of_languages_are_read_whole(tmp_path: Path) -> None:
+    for name, content in (("a.txt", b"one\r\ntwo\r\n"), ("b.txt", b""), ("c.md", b"no text")):
+        (tmp_path / "sv-SE").mkdir(exist_ok=True)
+        (tmp_path / "sv-SE" / name).write_bytes(content)
+    (tmp_path / "media").mkdir()
+    (tmp_path / "fi.txt").write_text("kolme")
+    assert read_texts(tmp_path) == {"swe_Latn": ["one", "two"], "fin_Latn": ["kolme"]}
+    (tmp_path / "media" / "notes.txt").write_text("text")
+    with pytest.raises(DataError, match="media: expected a language code as its name"):
+        read_texts(tmp_path)
+
+
+def test_pairs_give_both_sides_and_the_common_side_once(tmp_path: Path) -> None:
+    for name, text in (
+        ("deu-eng.deu", "eins\nzwei"),
+        ("deu-eng.eng", "one\ntwo"),
+        ("cmn-eng.cmn", "三\n二"),
+        ("cmn-eng.eng", "three\ntwo"),
+    ):
+        (tmp_path / f"tatoeba.{name}").write_text(text, encoding="utf-8")
+    read = read_texts(tmp_path)
+    assert set(read) == {"deu_Latn", "eng_Latn", "zho_Hans"}
+    assert sorted(read["eng_Latn"]) == ["one", "three", "two"]
+    (tmp_path / "de.txt").write_text("drei")
+    with pytest.raises(DataError, match="a second of deu_Latn"):
+        read_texts(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
