@@ -95,12 +95,12 @@ def test_a_token_that_only_further_text_uses_is_known() -> None:
     parts = [_draw(s, 30, _rates()) for s in (1, 2)]
     more = _draw(4, 3000, _rates())
     more[-1] = [0, 40, 0]
-    table = build_map(
-        np.stack(parts), forms, LANGUAGES, tokenizer_fingerprint="", further=[sparse.csr_array(more)]
-    ).probability  # fmt: skip
+    counts, given = np.stack(parts), [sparse.csr_array(more)]
+    made = build_map(counts, forms, LANGUAGES, tokenizer_fingerprint="", further=given)
+    table = made.probability
     assert table[-1, -1] == 0
     assert table[-1].argmax() == 1
-    alone = build_map(np.stack(parts), forms, LANGUAGES, tokenizer_fingerprint="").probability
+    alone = build_map(counts, forms, LANGUAGES, tokenizer_fingerprint="").probability
     assert alone[-1, -1] == 1
 
 
