@@ -10,11 +10,19 @@ import pytest
 
 from babelscope import cli
 from babelscope.data import atlas
-from babelscope.errors import DataError, SettingError, StoreError
+from babelscope.errors import DataError, LanguageError, SettingError, StoreError
 from babelscope.measure.language_map import load_map
+from babelscope.models.loading import load_model
 from babelscope.models.tokenizers import load_tokenizer, vocabulary_rows
 from babelscope.study.mapping import map_step
-from babelscope.study.maps import make_map, not_mapped, published_map, read_collection, study_texts
+from babelscope.study.maps import (
+    make_map,
+    not_mapped,
+    published_map,
+    read_collection,
+    study_map,
+    study_texts,
+)
 
 
 @pytest.fixture
@@ -93,3 +101,23 @@ def test_lines_of_languages_that_the_first_text_lacks_are_counted() -> None:
     first = {"eng_Latn": ["a"]}
     further = [{"eng_Latn": ["b"], "deu_Latn": ["c", "d"]}, {"deu_Latn": ["e"], "fra_Latn": ["f"]}]
     assert not_mapped(first, further) == {"deu_Latn": 3, "fra_Latn": 1}
+
+
+def test_a_study_makes_its_map_once_and_refuses_one_that_lacks_a_language(
+    texts: Path, tmp_path: Path
+) -> None:
+    loaded = load_model("mini")
+    asked, store = ("eng_Latn", "rus_Cyrl"), tmp_path / "maps"
+    alone = study_map(loaded, asked, {}, str(texts), store)
+    both = study_map(loaded, asked, {}, [str(texts), "atlas"], store)
+    assert alone.languages == both.languages == asked
+    files = sorted(store.iterdir())
+    assert len(files) == 2  # another collection, another map
+    made = [file.stat().st_mtime_ns for file in files]
+    again = study_map(loaded, asked, {}, [str(texts), "atlas"], store)
+    np.testing.assert_array_equal(again.probability, both.probability)
+    assert [file.stat().st_mtime_ns for file in sorted(store.iterdir())] == made
+    given = str(files[0])
+    assert study_map(loaded, asked[:1], {}, "", store, given).languages == asked
+    with pytest.raises(LanguageError, match="expected ory_Orya, found eng_Latn, rus_Cyrl"):
+        study_map(loaded, ("eng_Latn", "ory_Orya"), {}, "", store, given)

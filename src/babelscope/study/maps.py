@@ -12,7 +12,7 @@ from scipy import sparse
 
 from babelscope.data import atlas
 from babelscope.data.texts import read_texts
-from babelscope.errors import DataError
+from babelscope.errors import DataError, LanguageError
 from babelscope.identity import digest
 from babelscope.measure.langid_map import langid_map
 from babelscope.measure.language_map import LanguageMap, build_map, load_map, quality, save_map
@@ -140,10 +140,15 @@ def study_map(
     """Return the map of a study: the given file, or one made once and kept at `path`.
 
     `text` names text collections, as in `study_texts`; those after the first are further text.
+
+    Raises:
+        LanguageError: the given file lacks a language of the study.
     """
     fingerprint = tokenizer_fingerprint(loaded.tokenizer)
     if given:
-        return load_map(Path(given), tokenizer_fingerprint=fingerprint)
+        read = load_map(Path(given), tokenizer_fingerprint=fingerprint)
+        _check_languages(read, languages, given)
+        return read
     texts = study_texts(languages, sources, text)
     further = [read_collection(name) for name in _named(text)[1:]]
     used = [{code: t[code] for code in texts if code in t} for t in further]
@@ -154,3 +159,14 @@ def study_map(
     if not file.exists():
         save_map(make_map(loaded.tokenizer, loaded.parts.vocabulary_rows, texts, used), file)
     return load_map(file, tokenizer_fingerprint=fingerprint)
+
+
+def _check_languages(language_map: LanguageMap, languages: Sequence[str], name: str) -> None:
+    lacking = [code for code in languages if code not in language_map.languages]
+    if lacking:
+        raise LanguageError(
+            f"language map {name}",
+            expected=", ".join(lacking),
+            found=", ".join(language_map.languages),
+            remedy="make it from text in these languages with `babelscope map-languages`",
+        )
