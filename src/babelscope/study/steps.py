@@ -9,20 +9,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import numpy as np
-import polars as pl
-from numpy.typing import NDArray
-
 from babelscope.adapt.recipes import Recipe, change, find_recipe, rendering_of
 from babelscope.adapt.saving import Saving
 from babelscope.adapt.tuning import tune
-from babelscope.data import atlas
 from babelscope.data.prompts import TEMPLATES
 from babelscope.data.qa import first, read_qa
 from babelscope.errors import AdapterError, SettingError
 from babelscope.languages import language as find_language
-from babelscope.measure.language_map import load_map
-from babelscope.measure.lens import lens_rows
 from babelscope.models.adapters import (
     AdapterCard,
     adapter_fingerprint,
@@ -35,7 +28,6 @@ from babelscope.models.adapters import (
 from babelscope.models.loading import (
     LoadedModel,
     load_model,
-    tokenizer_fingerprint,
 )
 from babelscope.records import QuestionSet
 from babelscope.store import check_writable, slot, write_jsonl
@@ -47,10 +39,6 @@ from babelscope.study.cells import (
     answering_key,
     read_counts,
 )
-from babelscope.study.lensing import lens_cell, lens_key, read_masses
-from babelscope.study.maps import make_map, study_texts
-from babelscope.study.output import write_frame
-from babelscope.study.plan import POSITIONS
 from babelscope.study.schedule import decoding_of
 
 
@@ -159,45 +147,12 @@ def answer_step(
     key = answering_key(loaded.fingerprint, str(loaded.dtype), adapter, questions, answering)
     work = out.with_name(f".{out.name}.work")
     folder = slot(work, "answers", key)
-    with _adapted(loaded, choice.adapter) as ready:
+    with adapted(loaded, choice.adapter) as ready:
         answer_cell(ready, questions, answering, folder, progress)
     counts = read_counts(folder)
     write_jsonl(out, [answer_row(a) for a in read_answers(folder / "answers.jsonl")])
     shutil.rmtree(work, ignore_errors=True)
     return {"out": str(out), **asdict(counts), "dropped": dict(questions.dropped)}
-
-
-def lens_step(
-    choice: ModelChoice,
-    questions: QuestionSet,
-    out: Path,
-    map_file: Path | None = None,
-    recipe: Recipe | None = None,
-    batch_tokens: int = 4096,
-    progress: Progress | None = None,
-) -> dict[str, object]:
-    """Write the language mass of each depth and position; without a map, atlas's languages."""
-    check_writable(out)
-    loaded = load_choice(choice)
-    answering = how_to_answer(loaded, choice, recipe, batch_tokens)
-    adapter = adapter_fingerprint(choice.adapter) if choice.adapter else ""
-    if map_file:
-        language_map = load_map(
-            map_file, tokenizer_fingerprint=tokenizer_fingerprint(loaded.tokenizer)
-        )
-    else:
-        texts = study_texts(_default_languages(questions), {"": questions}, "")
-        language_map = make_map(loaded.tokenizer, loaded.parts.vocabulary_rows, texts)
-    own = answering_key(loaded.fingerprint, str(loaded.dtype), adapter, questions, answering)
-    work = out.with_name(f".{out.name}.work")
-    folder = slot(work, "lens", lens_key(own, language_map, POSITIONS))
-    with _adapted(loaded, choice.adapter) as ready:
-        lens_cell(ready, questions, answering, language_map, POSITIONS, folder, progress)
-    masses = read_masses(folder)
-    frame = lens_frame(masses, [e.context_id for e in questions.examples], language_map.columns)
-    write_frame(out, frame)
-    shutil.rmtree(work, ignore_errors=True)
-    return {"out": str(out), "rows": frame.height, "questions": len(questions.examples)}
 
 
 def questions_step(data: str, language: str, limit: int, split: str) -> QuestionSet:
@@ -208,22 +163,9 @@ def questions_step(data: str, language: str, limit: int, split: str) -> Question
     return first(questions, limit) if limit else questions
 
 
-def lens_frame(
-    masses: NDArray[np.float32], contexts: Sequence[str], columns: Sequence[str]
-) -> pl.DataFrame:
-    """Return the rows of `lens.parquet` from masses (prompts, positions, depths, columns)."""
-    rows = lens_rows(masses, contexts, POSITIONS, columns)
-    names = ("depth", "position", "language", "value", "low", "high", "n")
-    frame = pl.DataFrame([{name: getattr(row, name) for name in names} for row in rows])
-    return frame.rename({"value": "mass"})
-
-
-def _default_languages(questions: QuestionSet) -> tuple[str, ...]:
-    return tuple(sorted({*atlas.languages(), questions.language}))
-
-
 @contextmanager
-def _adapted(loaded: LoadedModel, adapter: Path | None) -> Iterator[LoadedModel]:
+def adapted(loaded: LoadedModel, adapter: Path | None) -> Iterator[LoadedModel]:
+    """Use an adapter for the length of a block; without one, the base itself."""
     if adapter is None:
         yield loaded
         return
