@@ -133,7 +133,9 @@ def test_a_column_may_lack_prompts_that_others_have() -> None:
         assert found == pytest.approx(
             (plain.difference.value, plain.difference.low, plain.difference.high), nan_ok=True
         )
-        assert row.n == plain.difference.n == (0 if (k, column) == (1, 2) else 15 + 5 * (column != 1))
+        assert (
+            row.n == plain.difference.n == (0 if (k, column) == (1, 2) else 15 + 5 * (column != 1))
+        )
         assert math.isnan(row.p_value) == (row.n == 0)
 
 

@@ -21,6 +21,7 @@ from babelscope.data.prompts import TEMPLATES
 from babelscope.data.qa import first, read_qa
 from babelscope.data.texts import read_texts
 from babelscope.errors import AdapterError, SettingError, StoreError
+from babelscope.infer.lens import prepare_lens
 from babelscope.languages import language as find_language
 from babelscope.measure.language_map import load_map, save_map
 from babelscope.measure.lens import lens_rows
@@ -50,11 +51,12 @@ from babelscope.study.cells import (
     answering_key,
     read_counts,
 )
-from babelscope.study.lensing import lens_cell, lens_key, read_masses
+from babelscope.study.lensing import MASS, LensTask, lens_cell, lens_key, read_cell
 from babelscope.study.maps import make_map, study_texts
 from babelscope.study.output import write_frame
-from babelscope.study.plan import POSITIONS
 from babelscope.study.schedule import decoding_of
+
+POSITIONS = ("last", "gold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +195,12 @@ def lens_step(
         language_map = make_map(loaded.tokenizer, loaded.parts.vocabulary_rows, texts)
     own = answering_key(loaded.fingerprint, str(loaded.dtype), adapter, questions, answering)
     work = out.with_name(f".{out.name}.work")
-    folder = slot(work, "lens", lens_key(own, language_map, POSITIONS))
+    task, name = LensTask(questions, answering, POSITIONS), "counted"
+    folder = slot(work, "lens", lens_key(own, task, {name: language_map}))
     with _adapted(loaded, choice.adapter) as ready:
-        lens_cell(ready, questions, answering, language_map, POSITIONS, folder, progress)
-    masses = read_masses(folder)
+        lens = prepare_lens(ready, {name: language_map.probability})
+        lens_cell(lens, task, folder, progress=progress)
+    masses = read_cell(folder)[f"{MASS}{name}"]
     frame = lens_frame(masses, [e.context_id for e in questions.examples], language_map.columns)
     write_frame(out, frame)
     shutil.rmtree(work, ignore_errors=True)
