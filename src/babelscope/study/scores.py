@@ -74,7 +74,8 @@ def interference(
 ) -> Values:
     """Return 1 where the answer is the other language's gold and not this one's.
 
-    It is NaN where both golds are one. The match is MLQA's, each gold normalised as its own language's.
+    It is NaN where both golds are one. The match is MLQA's, each gold normalised as its own
+    language's.
     """
     mine = {e.id: e for e in questions.examples}
     theirs = {e.id: e for e in rival.examples}
