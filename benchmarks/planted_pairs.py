@@ -1,6 +1,6 @@
 """Does the interfering language fall silent inside where its interference falls?
 
-    python benchmarks/planted_pairs.py            # about 12 minutes on 2 cores
+    python benchmarks/planted_pairs.py            # about 2 minutes on 2 cores
 
 mini was pre-trained so that Bengali pulls Odia and Hindi pulls Urdu; Russian does not pull Arabic
 (the control). Each pair's first language is tuned on, then both are asked again: how often the
