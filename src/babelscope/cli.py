@@ -54,6 +54,44 @@ class SomeDataOptions(DataOptions):
 
 @Parameter(name="*")
 @dataclass(frozen=True)
+class LensOptions:
+    """What the lens looks at: questions, or prompts as they stand."""
+
+    data: Annotated[str, Parameter(help="Questions: as in `answer`, with --language.")] = ""
+    language: Annotated[str, Parameter(help="Any usual code: or, ory, or-IN, ory_Orya.")] = ""
+    limit: Annotated[int, Parameter(help="Only the first N questions, in file order.")] = 0
+    prompts: Annotated[
+        Path | None, Parameter(help='JSON lines {"id", "prompt", "answer"}, taken as they stand.')
+    ] = None
+    position: Annotated[
+        tuple[str, ...],
+        Parameter(negative="", help="last, gold, generated or a token's number; repeatable."),
+    ] = ()
+    per_prompt: Annotated[bool, Parameter(negative="", help="A row for each prompt.")] = False
+    tokens: Annotated[
+        Path | None, Parameter(help="Write here what single positions say: leading tokens, rank.")
+    ] = None
+    example: Annotated[
+        tuple[str, ...],
+        Parameter(negative="", help="Ids of prompts to tell every position of in --tokens."),
+    ] = ()
+
+    def source(self) -> tuple[str, str]:
+        """Return data and language, checked against each other and --prompts."""
+        given = bool(self.data), bool(self.language)
+        if self.prompts is not None and (any(given) or self.limit):
+            raise SettingError(
+                "--prompts", expected="no --data, --language or --limit beside it", found="some"
+            )
+        if self.prompts is None and not all(given):
+            raise SettingError(
+                "lens", expected="--data with --language, or --prompts FILE", found="neither whole"
+            )
+        return self.data, self.language
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
 class TuningOptions:
     """How one tuning run differs from the next."""
 
@@ -81,6 +119,7 @@ class RecipeOptions:
 
 
 LOADING = ModelOptions()
+LENS = LensOptions()
 RECIPE = RecipeOptions()
 TUNING = TuningOptions()
 
@@ -219,8 +258,8 @@ def score(answers: Path, *, questions: DataOptions, as_json: Json = False) -> No
 def lens(
     model: str,
     *,
-    questions: SomeDataOptions,
     out: Path,
+    asked: LensOptions = LENS,
     adapter: Adapter = None,
     map_file: Annotated[Path | None, Parameter(name="--map", help="A language map.")] = None,
     loading: ModelOptions = LOADING,
@@ -230,13 +269,22 @@ def lens(
 
     Example: babelscope lens mini --data atlas --language or --limit 4 --out lens.parquet
     """
+    from babelscope.data.prompt_files import read_prompts
     from babelscope.progress import counting
     from babelscope.study import steps
+    from babelscope.study.lens_step import LensWish, lens_step
 
     choice = steps.ModelChoice(model, adapter, loading.dtype, loading.device, loading.revision)
-    read = steps.questions_step(questions.data, questions.language, questions.limit, "test")
+    positions = asked.position or ("last", "gold")
+    wish = LensWish(positions, asked.per_prompt, map_file, asked.tokens, asked.example)
+    data, language = asked.source()
+    read = (
+        read_prompts(asked.prompts)
+        if asked.prompts
+        else steps.questions_step(data, language, asked.limit, "test")
+    )
     with counting("lens", quiet=as_json) as progress:
-        _print(steps.lens_step(choice, read, out, map_file, progress=progress), as_json)
+        _print(lens_step(choice, read, out, wish, progress), as_json)
 
 
 @app.command(name="map-languages")

@@ -5,8 +5,9 @@ Hidden state -> final norm -> unembedding -> probabilities -> language mass by a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from babelscope.errors import DataError, ModelError, SettingError
 from babelscope.infer.batches import plan_batches
-from babelscope.infer.contrast import Pair, gold_pairs, pair_sums, token_index
+from babelscope.infer.contrast import Beginnings, Pair, gold_pairs, pair_sums, token_index
 from babelscope.infer.lens_items import POSITIONS, Item, LensPrompt, check_positions, plan_items
 from babelscope.infer.lens_reading import Gathering, LensReading, PlaceReading, Seen
 from babelscope.infer.projection import Projection, chosen_probabilities, project, unembedding
@@ -33,6 +34,7 @@ __all__ = [
     "LensSettings",
     "PlaceReading",
     "check_positions",
+    "plan_lens_batches",
     "prepare_lens",
     "read_lens",
 ]
@@ -43,13 +45,14 @@ class LensSettings:
     """How much at once, and what is told beside mass, entropy and the next token.
 
     `top_k` tokens are told of each single position; with `half_depths` the state between
-    attention and feed-forward is read too.
+    attention and feed-forward is read too. A batch of about a thousand tokens is as fast as a
+    larger one and keeps the peak of memory low.
 
     Raises:
         SettingError: a number is out of range.
     """
 
-    tokens_per_batch: int = 2048
+    tokens_per_batch: int = 1024
     batch_size: int = 8
     top_k: int = 0
     half_depths: bool = False
@@ -66,7 +69,8 @@ class Lens:
     """A model and its maps, made ready once: read as many prompts as you like.
 
     `table` is (rows of the vocabulary, columns of all maps), `columns` each map's part of it;
-    `middle` is the module after attention, None without half depths or in parallel blocks.
+    `middle` is the module after attention, None without half depths or in parallel blocks. `index`
+    gives the vocabulary by bytes, made when first asked for.
     """
 
     loaded: LoadedModel
@@ -74,7 +78,7 @@ class Lens:
     columns: Mapping[str, slice]
     settings: LensSettings
     middle: str | None
-    index: Mapping[bytes, Sequence[int]]
+    index: Callable[[], Beginnings]
 
 
 def prepare_lens(
@@ -97,14 +101,17 @@ def prepare_lens(
     for name, table in tables.items():
         columns[name] = slice(start, start + table.shape[1])
         start += table.shape[1]
-    whole = torch.from_numpy(np.concatenate(list(tables.values()), axis=1))
+    found = list(tables.values())
+    whole = torch.from_numpy(found[0] if len(found) == 1 else np.concatenate(found, axis=1))
     return Lens(
         loaded=loaded,
         table=whole.to(unembedding(loaded.parts.unembed)[0].device),
         columns=columns,
         settings=settings,
         middle=locate_middle(loaded.model, loaded.parts) if settings.half_depths else None,
-        index=token_index(token_forms(loaded.tokenizer, loaded.parts.vocabulary_rows)),
+        index=cache(
+            lambda: token_index(token_forms(loaded.tokenizer, loaded.parts.vocabulary_rows))
+        ),
     )
 
 
@@ -123,7 +130,7 @@ def read_lens(
     check_sequences(
         lens.loaded, [item.ids for item in items], [prompts[item.prompt].id for item in items]
     )
-    found = [gold_pairs(p.golds, p.language, lens.index) for p in prompts]
+    found = [gold_pairs(p.golds, p.language, lens.index()) if p.golds else ((), 0) for p in prompts]
     pairs = [pair for pair, _ in found]
     gathering = Gathering(
         positions=tuple(positions),
@@ -133,12 +140,13 @@ def read_lens(
         halves=lens.middle is not None,
         details=lens.settings.top_k > 0,
     )
-    for batch in _batches(lens, items):
+    for batch in plan_lens_batches(lens, items):
         _look(lens, [items[i] for i in batch], prompts, pairs, gathering)
     return gathering.reading(sum(equal for _, equal in found))
 
 
-def _batches(lens: Lens, items: Sequence[Item]) -> list[tuple[int, ...]]:
+def plan_lens_batches(lens: Lens, items: Sequence[Item]) -> list[tuple[int, ...]]:
+    """Return the batches of items, longest first, within the lens's tokens and batch size."""
     size = lens.settings.batch_size
     planned = plan_batches([len(item.ids) for item in items], lens.settings.tokens_per_batch)
     return [b[start : start + size] for b in planned for start in range(0, len(b), size)]
@@ -155,8 +163,8 @@ def _look(
     states = trunk_states(
         lens.loaded, [i.ids for i in items], [i.places for i in items], middle=lens.middle
     )
-    hidden = torch.cat([state.to(lens.table.device) for state in states.depths])
-    depths, width = len(states.depths), len(states.depths[0])
+    depths, width = states.depths.shape[:2]
+    hidden = states.depths.flatten(0, 1)
     expected = torch.tensor([e for item in items for e in item.expected]).repeat(depths)
     shown = project(
         lens.loaded.parts, hidden, lens.table, top_k=lens.settings.top_k, expected=expected
@@ -174,12 +182,12 @@ def _look(
         start = stop
 
 
-def _halves(lens: Lens, middles: Sequence[Tensor]) -> NDArray[np.float32] | None:
+def _halves(lens: Lens, middles: Tensor | None) -> NDArray[np.float32] | None:
     """Return the masses (blocks, places, columns) after attention, None without such states."""
-    if not middles:
+    if middles is None:
         return None
-    hidden = torch.cat([state.to(lens.table.device) for state in middles])
-    return _array(project(lens.loaded.parts, hidden, lens.table).mass, len(middles))
+    shown = project(lens.loaded.parts, middles.flatten(0, 1), lens.table)
+    return _array(shown.mass, len(middles))
 
 
 def _contrast(
@@ -227,6 +235,8 @@ def _table(loaded: LoadedModel, name: str, probability: ArrayLike) -> NDArray[np
             found=f"{len(given)}",
             remedy="make a map with this model's tokenizer",
         )
+    if len(given) == rows and given.flags.writeable and given.flags.c_contiguous:
+        return given  # as large as the map itself: not copied without need
     table = np.zeros((rows, given.shape[1]), dtype=np.float32)
     table[: len(given)] = given[:rows]
     table[len(given) :, -1] = 1.0

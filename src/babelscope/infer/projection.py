@@ -65,12 +65,11 @@ def project(
     """
     weight, bias = unembedding(parts.unembed)
     table = table.to(weight.device)
-    summed = torch.cat([table, table.new_ones(len(table), 1)], dim=1)  # last column: the total
     if expected is None:
         expected = torch.full((len(hidden),), -1)
     expected = expected.to(weight.device)
     pieces = [
-        _Pass(parts, _normed(parts, rows, weight), wanted, top_k).run(weight, bias, summed)
+        _Pass(parts, _normed(parts, rows, weight), wanted, top_k).run(weight, bias, table)
         for rows, wanted in zip(hidden.split(ROW_CHUNK), expected.split(ROW_CHUNK), strict=True)
     ]
     names = Projection.__slots__
@@ -117,12 +116,13 @@ class _Pass:
         self.leaders = Leaders(n, top_k, device)
         self.largest = torch.full((n, 1), LOWEST, device=device)
         self.above = torch.zeros(n, dtype=torch.int64, device=device)
+        self.total = torch.zeros(n, dtype=torch.float64, device=device)
         # sum of exp(x - largest) * (x - largest)
         self.weighted = torch.zeros(n, dtype=torch.float64, device=device)
 
-    def run(self, weight: Tensor, bias: Tensor | None, summed: Tensor) -> Projection:
+    def run(self, weight: Tensor, bias: Tensor | None, table: Tensor) -> Projection:
         n = len(self.normed)
-        self.mass = summed.new_zeros(n, summed.shape[1], dtype=torch.float64)
+        self.mass = table.new_zeros(n, table.shape[1], dtype=torch.float64)
         self.looked_for = bool((self.expected >= 0).any())
         self.bar = self._expected_logits(weight, bias)
         budget = CHUNK_LOGITS.get(self.normed.device.type, CHUNK_LOGITS["cpu"])
@@ -131,10 +131,10 @@ class _Pass:
             part = slice(start, start + step)
             raw = linear(self.normed, weight[part], None if bias is None else bias[part])
             logits = finish_logits(self.parts, raw.float())
-            table = summed[part]
+            rows = table[part]
             if short := -logits.shape[1] % BLOCK:  # only the last chunk can be ragged
-                logits, table = pad(logits, (0, short), value=LOWEST), pad(table, (0, 0, 0, short))
-            self._reduce(logits, table, start)
+                logits, rows = pad(logits, (0, short), value=LOWEST), pad(rows, (0, 0, 0, short))
+            self._reduce(logits, rows, start)
         return self._finished()
 
     def _reduce(self, logits: Tensor, table: Tensor, start: int) -> None:
@@ -147,16 +147,17 @@ class _Pass:
         now = torch.maximum(self.largest, maxima.amax(dim=1, keepdim=True))
         shift = self.largest - now
         scale = shift.exp()
-        self.weighted = scale[:, 0] * (self.weighted + shift[:, 0] * self.mass[:, -1])
+        self.weighted = scale[:, 0] * (self.weighted + shift[:, 0] * self.total)
+        self.total *= scale[:, 0]
         self.mass *= scale
         self.largest = now
         logits -= now
-        likely = logits.exp()
-        # (blocks, n, size) @ (blocks, size, columns), then over the blocks in double precision
-        products = likely.view(n, -1, BLOCK).transpose(0, 1) @ table.view(-1, BLOCK, table.shape[1])
+        likely = blocks.exp()
+        # each block's sums in single precision, those over the blocks in double
+        products = likely.transpose(0, 1) @ table.view(-1, BLOCK, table.shape[1])
         self.mass += products.sum(dim=0, dtype=torch.float64)
-        per_block = torch.linalg.vecdot(likely.view(n, -1, BLOCK), blocks)
-        self.weighted += per_block.sum(dim=1, dtype=torch.float64)
+        self.total += likely.sum(dim=2).sum(dim=1, dtype=torch.float64)
+        self.weighted += torch.linalg.vecdot(likely, blocks).sum(dim=1, dtype=torch.float64)
 
     def _expected_logits(self, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Return the logit (n, 1) of each row's expected token, rounded as the product rounds."""
@@ -174,13 +175,13 @@ class _Pass:
         self.above[rows] -= (logits[rows, place[rows]] > self.bar[rows, 0]).long()
 
     def _finished(self) -> Projection:
-        total = self.mass[:, -1]
+        total = self.total
         entropy = (total.log() - self.weighted / total) / math.log(2)
         log_total = (total.log() + self.largest[:, 0]).float()
         known = self.expected >= 0
         missing = torch.full_like(log_total, torch.nan)
         return Projection(
-            mass=(self.mass[:, :-1] / total[:, None]).float(),
+            mass=(self.mass / total[:, None]).float(),
             entropy_bits=entropy.clamp(min=0).float(),
             log_total=log_total,
             top_ids=self.leaders.places,

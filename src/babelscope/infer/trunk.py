@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -46,14 +47,15 @@ def check_sequences(
 
 @dataclass(frozen=True, slots=True)
 class TrunkStates:
-    """Hidden states (positions, width) of a batch's wanted positions, before the final norm.
+    """Hidden states of a batch's wanted positions, before the final norm.
 
-    `depths` has depth + 1 of them: 0 is the input of the first block, d the output of block d.
-    `middles` has the state after the attention step of each block, none unless asked for.
+    `depths` is (depth + 1, positions, width): 0 is the input of the first block, d the output of
+    block d. `middles` (depth, positions, width) has the state after the attention step of each
+    block, None unless asked for.
     """
 
-    depths: list[Tensor]
-    middles: list[Tensor]
+    depths: Tensor
+    middles: Tensor | None
 
 
 @torch.inference_mode()
@@ -70,37 +72,50 @@ def trunk_states(
     """
     rows = [row for row, places in enumerate(wanted) for _ in places]
     columns = [place for places in wanted for place in places]
-    states = TrunkStates([], [])
-    with _watched(loaded.parts.blocks, middle, states, lambda state: state[rows, columns]):
-        loaded.model(input_ids=_padded(sequences, loaded.device), use_cache=False)
-    return states
+    parts, weight = loaded.parts, loaded.parts.embed.weight
+    # made before the pass: what is kept during it would pin the heap between freed activations
+    shape = (len(rows), parts.width)
+    depths = torch.empty(parts.depth + 1, *shape, dtype=weight.dtype, device=weight.device)
+    middles = depths.new_empty(parts.depth, *shape) if middle is not None else None
+
+    def keep(into: Tensor, state: Tensor) -> None:
+        into.copy_(state[rows, columns])
+
+    with _watched(parts.blocks, middle, depths, middles, keep):
+        loaded.model(input_ids=padded(sequences, loaded.device), use_cache=False)
+    return TrunkStates(depths, middles)
 
 
 @contextmanager
 def _watched(
     blocks: nn.ModuleList,
     middle: str | None,
-    states: TrunkStates,
-    pick: Callable[[Tensor], Tensor],
+    depths: Tensor,
+    middles: Tensor | None,
+    keep: Callable[[Tensor, Tensor], None],
 ) -> Iterator[None]:
-    """Keep what is picked of the block's inputs and outputs, then end the pass."""
+    """Keep the first block's input and each block's output, then end the pass."""
 
     def before(_: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-        states.depths.append(pick(first_tensor(args if args else kwargs["hidden_states"])))
+        keep(depths[0], first_tensor(args if args else kwargs["hidden_states"]))
 
-    def between(_: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-        states.middles.append(pick(first_tensor((*args, *kwargs.values()))))
+    handles = [blocks[0].register_forward_pre_hook(before, with_kwargs=True)]
+    for place, block in enumerate(blocks):
 
-    def after(block: nn.Module, _: object, output: object) -> None:
-        states.depths.append(pick(first_tensor(output)))
-        if block is blocks[-1]:
-            raise _TrunkEndedError
+        def after(_: nn.Module, __: object, output: object, place: int = place) -> None:
+            keep(depths[place + 1], first_tensor(output))
+            if place == len(blocks) - 1:
+                raise _TrunkEndedError
 
-    handles = [block.register_forward_hook(after) for block in blocks]
-    handles.append(blocks[0].register_forward_pre_hook(before, with_kwargs=True))
-    if middle is not None:
-        inner = [block.get_submodule(middle) for block in blocks]
-        handles += [m.register_forward_pre_hook(between, with_kwargs=True) for m in inner]
+        handles.append(block.register_forward_hook(after))
+        if middle is None or middles is None:
+            continue
+
+        def between(_: nn.Module, args: Any, kwargs: Any, into: Tensor = middles[place]) -> None:
+            keep(into, first_tensor((*args, *kwargs.values())))
+
+        inner = block.get_submodule(middle)
+        handles.append(inner.register_forward_pre_hook(between, with_kwargs=True))
     try:
         with suppress(_TrunkEndedError):
             yield
@@ -109,7 +124,8 @@ def _watched(
             handle.remove()
 
 
-def _padded(sequences: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+def padded(sequences: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+    """Return sequences as one tensor of ids (sequences, longest), padded on the right."""
     # any id will do as padding: what stands to the right is never looked at
     length = max(len(ids) for ids in sequences)
     rows = [[*ids, *[0] * (length - len(ids))] for ids in sequences]

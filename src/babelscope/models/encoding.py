@@ -149,6 +149,20 @@ def encode_training(
     )
 
 
+def encode_verbatim(
+    tokenizer: PreTrainedTokenizerBase, prompt: str, answer: str
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the tokens of a prompt as it stands, and of the answer that follows it.
+
+    The prompt gets the tokenizer's own special tokens, the answer none; nothing is cut.
+    """
+    ids = tuple(tokenizer(prompt, verbose=False)["input_ids"])
+    if not answer:
+        return ids, ()
+    bare, _ = tokenise(tokenizer, prompt)
+    return ids, _continuation(tokenizer, Fitted(prompt, bare, False, False), answer)
+
+
 def rendering_fingerprint(tokenizer: PreTrainedTokenizerBase, rendering: Rendering) -> str:
     """Digest what decides a prompt's tokens: template, room for the prompt, tokenizer.
 

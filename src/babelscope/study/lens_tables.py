@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from babelscope.measure.causes import CAUSES
 from babelscope.measure.lens import LensRow, lens_differences, lens_rows, subset_masks
 from babelscope.study.cells import Variant
-from babelscope.study.lensing import HALF, MASS, Array, read_cell
+from babelscope.study.lens_shards import HALF, MASS, Array
+from babelscope.study.lensing import read_cell
 from babelscope.study.materials import CONTEST, QA, Materials, parallel_golds
 from babelscope.study.plan import StudyPlan
 from babelscope.study.schedule import lens_questions

@@ -7,27 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from babelscope.identity import digest
-from babelscope.infer.batches import plan_batches
-from babelscope.infer.lens import Lens, LensPrompt, LensReading, read_lens
+from babelscope.infer.lens import Lens, LensPrompt
 from babelscope.measure.language_map import LanguageMap
 from babelscope.models.encoding import encode_training
 from babelscope.models.loading import LoadedModel
 from babelscope.records import QuestionSet
-from babelscope.store import finish, finished, read_arrays, shard, write_arrays
+from babelscope.store import finish, finished, read_arrays, write_arrays
 from babelscope.study.cells import Answering, Progress, encode_questions
+from babelscope.study.lens_shards import Array, keep_reading
 from babelscope.study.maps import map_digest
 
 LENS_VERSION = "3"
 """Raised whenever the same model, prompt and map may give other values than before."""
 
 ARRAYS = "lens.safetensors"
-MASS, HALF = "mass.", "half_mass."
-"""What the names of arrays by map begin with."""
-
-Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +39,6 @@ class LensTask:
     half_depths: bool = False
     golds: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     answers: str = ""
-
-    @property
-    def gold_languages(self) -> tuple[str, ...]:
-        """The languages of the parallel golds, sorted."""
-        return tuple(sorted({code for golds in self.golds.values() for code in golds}))
 
 
 def lens_key(answering_key: str, task: LensTask, maps: Mapping[str, LanguageMap]) -> str:
@@ -77,18 +67,11 @@ def lens_cell(
     if finished(folder):
         return
     prompts = lens_prompts(lens.loaded, task, generated or {})
-    batches = plan_batches([len(p.ids) for p in prompts], task.answering.batch_tokens)
-    done = 0
-    for index, batch in enumerate(batches):
-        path = shard(folder, index, "safetensors")
-        if not path.exists():
-            reading = read_lens(lens, [prompts[i] for i in batch], positions=task.positions)
-            arrays = _arrays(reading, task.gold_languages)
-            write_arrays(path, {**arrays, "item": np.array(batch, dtype=np.int64)})
-        done += len(batch)
-        if progress:
-            progress(done, len(prompts))
-    write_arrays(folder / ARRAYS, _joined(folder, len(batches)))
+    tokens = task.answering.batch_tokens
+    arrays = keep_reading(
+        lens, prompts, task.positions, folder, batch_tokens=tokens, progress=progress
+    )
+    write_arrays(folder / ARRAYS, arrays)
     finish(folder, {"questions": len(prompts), "positions": list(task.positions)})
 
 
@@ -109,33 +92,6 @@ def lens_prompts(
         )
         for prompt, gold in zip(encoded, golds, strict=True)
     ]
-
-
-def _arrays(reading: LensReading, languages: Sequence[str]) -> dict[str, Array]:
-    """Return a reading's arrays by name; contrasts have a column for each of `languages`."""
-    prompts, _, depths = reading.entropy_bits.shape
-    contrasts = np.full((prompts, depths, len(languages), 2), np.nan, dtype=np.float32)
-    for column, code in enumerate(reading.gold_languages):
-        contrasts[:, :, languages.index(code)] = reading.contrasts[:, :, column]
-    return {
-        **{f"{MASS}{name}": mass for name, mass in reading.mass.items()},
-        **{f"{HALF}{name}": mass for name, mass in reading.half_mass.items()},
-        "entropy_bits": reading.entropy_bits,
-        "next_probability": reading.next_probability,
-        "next_reciprocal_rank": reading.next_reciprocal_rank,
-        "contrasts": contrasts,
-    }
-
-
-def _joined(folder: Path, batches: int) -> dict[str, Array]:
-    parts = [read_arrays(shard(folder, i, "safetensors")) for i in range(batches)]
-    items = np.concatenate([p["item"] for p in parts]).astype(np.int64)
-    joined = {}
-    for name in (n for n in parts[0] if n != "item"):
-        values = np.concatenate([p[name] for p in parts]).astype(np.float32)
-        joined[name] = np.empty_like(values)
-        joined[name][items] = values
-    return joined
 
 
 def gold_ids(

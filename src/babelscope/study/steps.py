@@ -9,22 +9,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import numpy as np
-import polars as pl
-from numpy.typing import NDArray
-
 from babelscope.adapt.recipes import Recipe, change, find_recipe, rendering_of
 from babelscope.adapt.saving import Saving
 from babelscope.adapt.tuning import tune
-from babelscope.data import atlas
 from babelscope.data.prompts import TEMPLATES
 from babelscope.data.qa import first, read_qa
 from babelscope.data.texts import read_texts
 from babelscope.errors import AdapterError, SettingError, StoreError
-from babelscope.infer.lens import prepare_lens
 from babelscope.languages import language as find_language
 from babelscope.measure.language_map import load_map, save_map
-from babelscope.measure.lens import lens_rows
 from babelscope.models.adapters import (
     AdapterCard,
     adapter_fingerprint,
@@ -51,12 +44,8 @@ from babelscope.study.cells import (
     answering_key,
     read_counts,
 )
-from babelscope.study.lensing import MASS, LensTask, lens_cell, lens_key, read_cell
-from babelscope.study.maps import make_map, study_texts
-from babelscope.study.output import write_frame
+from babelscope.study.maps import make_map
 from babelscope.study.schedule import decoding_of
-
-POSITIONS = ("last", "gold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +146,14 @@ def answer_step(
     progress: Progress | None = None,
 ) -> dict[str, object]:
     """Answer questions into `out`; an interrupted call is continued by the next one."""
-    _check_writable(out)
+    check_writable(out)
     loaded = load_choice(choice)
     answering = how_to_answer(loaded, choice, recipe, batch_tokens)
     adapter = adapter_fingerprint(choice.adapter) if choice.adapter else ""
     key = answering_key(loaded.fingerprint, str(loaded.dtype), adapter, questions, answering)
     work = out.with_name(f".{out.name}.work")
     folder = slot(work, "answers", key)
-    with _adapted(loaded, choice.adapter) as ready:
+    with adapted(loaded, choice.adapter) as ready:
         answer_cell(ready, questions, answering, folder, progress)
     counts = read_counts(folder)
     write_jsonl(out, [answer_row(a) for a in read_answers(folder / "answers.jsonl")])
@@ -172,44 +161,9 @@ def answer_step(
     return {"out": str(out), **asdict(counts), "dropped": dict(questions.dropped)}
 
 
-def lens_step(
-    choice: ModelChoice,
-    questions: QuestionSet,
-    out: Path,
-    map_file: Path | None = None,
-    recipe: Recipe | None = None,
-    batch_tokens: int = 4096,
-    progress: Progress | None = None,
-) -> dict[str, object]:
-    """Write the language mass of each depth and position; without a map, atlas's languages."""
-    _check_writable(out)
-    loaded = load_choice(choice)
-    answering = how_to_answer(loaded, choice, recipe, batch_tokens)
-    adapter = adapter_fingerprint(choice.adapter) if choice.adapter else ""
-    if map_file:
-        language_map = load_map(
-            map_file, tokenizer_fingerprint=tokenizer_fingerprint(loaded.tokenizer)
-        )
-    else:
-        texts = study_texts(_default_languages(questions), {"": questions}, "")
-        language_map = make_map(loaded.tokenizer, loaded.parts.vocabulary_rows, texts)
-    own = answering_key(loaded.fingerprint, str(loaded.dtype), adapter, questions, answering)
-    work = out.with_name(f".{out.name}.work")
-    task, name = LensTask(questions, answering, POSITIONS), "counted"
-    folder = slot(work, "lens", lens_key(own, task, {name: language_map}))
-    with _adapted(loaded, choice.adapter) as ready:
-        lens = prepare_lens(ready, {name: language_map.probability})
-        lens_cell(lens, task, folder, progress=progress)
-    masses = read_cell(folder)[f"{MASS}{name}"]
-    frame = lens_frame(masses, [e.context_id for e in questions.examples], language_map.columns)
-    write_frame(out, frame)
-    shutil.rmtree(work, ignore_errors=True)
-    return {"out": str(out), "rows": frame.height, "questions": len(questions.examples)}
-
-
 def map_step(model: str, folder: Path, out: Path) -> dict[str, object]:
     """Make a language map from a folder of text files; returns its quality."""
-    _check_writable(out)
+    check_writable(out)
     tokenizer = load_tokenizer(model)
     texts = read_texts(folder)
     save_map(make_map(tokenizer, vocabulary_rows(model, tokenizer), texts), out)
@@ -225,21 +179,7 @@ def questions_step(data: str, language: str, limit: int, split: str) -> Question
     return first(questions, limit) if limit else questions
 
 
-def lens_frame(
-    masses: NDArray[np.float32], contexts: Sequence[str], columns: Sequence[str]
-) -> pl.DataFrame:
-    """Return the rows of `lens.parquet` from masses (prompts, positions, depths, columns)."""
-    rows = lens_rows(masses, contexts, POSITIONS, columns)
-    names = ("depth", "position", "language", "value", "low", "high", "n")
-    frame = pl.DataFrame([{name: getattr(row, name) for name in names} for row in rows])
-    return frame.rename({"value": "mass"})
-
-
-def _default_languages(questions: QuestionSet) -> tuple[str, ...]:
-    return tuple(sorted({*atlas.languages(), questions.language}))
-
-
-def _check_writable(out: Path) -> None:
+def check_writable(out: Path) -> None:
     """Fail before the work, not after it."""
     if out.is_dir():
         raise StoreError(str(out), expected="a file's name", found="a folder")
@@ -249,7 +189,8 @@ def _check_writable(out: Path) -> None:
 
 
 @contextmanager
-def _adapted(loaded: LoadedModel, adapter: Path | None) -> Iterator[LoadedModel]:
+def adapted(loaded: LoadedModel, adapter: Path | None) -> Iterator[LoadedModel]:
+    """Use an adapter for the length of a block; without one, the base itself."""
     if adapter is None:
         yield loaded
         return
