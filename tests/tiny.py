@@ -11,6 +11,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import PreTrainedTokenizerFast
 
 FAMILIES = ("bloom", "qwen2", "qwen3", "llama", "gemma", "gemma2", "mistral", "gpt_neox")
+LENS_FAMILIES = (*FAMILIES, "cohere", "granite", "olmo2")
+"""Further forms of a head: scaled logits, multiplied or divided; norms behind the sums only."""
 ROWS = 512
 """Rows of the tiny models' vocabularies: more than the tokenizer has, as BLOOM's are padded."""
 VOCABULARY = 480
@@ -41,6 +43,9 @@ _CLASSES = {
     ),
     "mistral": ("MistralConfig", {**_MODERN, "sliding_window": 16}),
     "gpt_neox": ("GPTNeoXConfig", {**_SHAPE, "intermediate_size": 64}),
+    "cohere": ("CohereConfig", {**_MODERN, "logit_scale": 0.25}),
+    "granite": ("GraniteConfig", {**_MODERN, "logits_scaling": 4.0, "residual_multiplier": 0.5}),
+    "olmo2": ("Olmo2Config", _MODERN),
 }
 
 

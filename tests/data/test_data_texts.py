@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from babelscope.data.texts import read_texts
+from babelscope.data.texts import read_lines, read_texts
 from babelscope.errors import DataError
 
 
@@ -78,3 +78,12 @@ def test_flores_is_read_whole(unpacked) -> None:  # type: ignore[no-untyped-def]
     texts = read_texts(folder)
     assert len(texts) >= 30
     assert {len(lines) for lines in texts.values()} == {1012}
+
+
+def test_lines_in_their_place_need_one_file(tmp_path: Path) -> None:
+    (tmp_path / "or").mkdir()
+    (tmp_path / "or" / "a.txt").write_text("one\n\ntwo\n")
+    assert read_lines(tmp_path, "ory_Orya") == ["one", "", "two"]
+    (tmp_path / "or" / "b.txt").write_text("three")
+    with pytest.raises(DataError, match="one file of ory_Orya, found 2"):
+        read_lines(tmp_path, "ory_Orya")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from peft import LoraConfig, get_peft_model
-from tiny import FAMILIES, ROWS, tiny_model, tiny_tokenizer
+from tiny import LENS_FAMILIES, ROWS, tiny_model, tiny_tokenizer
 from torch import nn
 
 from babelscope.errors import DataError, ModelError, SettingError
@@ -88,8 +88,10 @@ def _plain(
         logits = [
             loaded.parts.unembed(loaded.parts.final_norm(hidden)) for hidden in out.hidden_states
         ][:-1]
-        cap = loaded.parts.soft_cap
-        logits = [x if cap is None else cap * torch.tanh(x / cap) for x in logits] + [out.logits]
+        cap, scale = loaded.parts.soft_cap, loaded.parts.logit_scale
+        logits = [x * scale if cap is None else cap * torch.tanh(x / cap) for x in logits] + [
+            out.logits
+        ]
     p = torch.stack(logits)[:, 0].double().softmax(-1).numpy()
     entropy = -(p * np.log2(np.maximum(p, 1e-300))).sum(-1)
     last = len(prompt) - 1
@@ -98,7 +100,7 @@ def _plain(
     return mass, np.stack([entropy[:, s].mean(1) for s in spans])
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", LENS_FAMILIES)
 def test_the_lens_equals_the_plain_computation(
     family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tiny import FAMILIES, ROWS, tiny_model, tiny_tokenizer
+from tiny import LENS_FAMILIES, ROWS, tiny_model, tiny_tokenizer
 
 from babelscope.infer import projection
 from babelscope.infer.contrast import gold_beginnings, gold_pairs, token_index
@@ -63,9 +63,9 @@ def _probabilities(loaded: LoadedModel, ids: tuple[int, ...]) -> NDArray[np.floa
     """The plain computation: softmax at every depth and position, (depths, positions, rows)."""
     with torch.no_grad():
         out = loaded.model(torch.tensor([ids]), output_hidden_states=True)
-        cap = loaded.parts.soft_cap
+        cap, scale = loaded.parts.soft_cap, loaded.parts.logit_scale
         logits = [loaded.parts.unembed(loaded.parts.final_norm(h)) for h in out.hidden_states[:-1]]
-        logits = [x if cap is None else cap * torch.tanh(x / cap) for x in logits]
+        logits = [x * scale if cap is None else cap * torch.tanh(x / cap) for x in logits]
     return torch.stack([*logits, out.logits])[:, 0].double().softmax(-1).numpy()
 
 
@@ -78,7 +78,7 @@ def _read(
     return read_lens(prepare_lens(loaded, {"m": _table()}, settings), prompts, positions=positions)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", LENS_FAMILIES)
 def test_next_token_and_leaders_equal_the_plain_computation(family: str) -> None:
     loaded = _loaded(family)
     settings = LensSettings(top_k=5)
@@ -118,7 +118,10 @@ def test_without_what_follows_nothing_is_said_of_it() -> None:
     np.testing.assert_allclose(seen.next_probability[0, 0], p, atol=1e-6)
 
 
-@pytest.mark.parametrize("family", [f for f in FAMILIES if f != "gpt_neox"])
+PARALLEL = ("gpt_neox", "cohere")
+
+
+@pytest.mark.parametrize("family", [f for f in LENS_FAMILIES if f not in PARALLEL])
 def test_half_depths_are_those_after_attention(family: str) -> None:
     """Attention's part, taken from the outputs of the block's own modules, added by hand."""
     loaded = _loaded(family)
@@ -127,21 +130,23 @@ def test_half_depths_are_those_after_attention(family: str) -> None:
     attention = next(m for n, m in block.named_children() if "attention" in n or "attn" in n)
     block.register_forward_pre_hook(lambda _, args: seen.update(start=args[0]))
     attention.register_forward_hook(lambda _, __, out: seen.update(step=out[0]))
-    if family == "gemma2":  # a norm between attention and its sum
+    if family in ("gemma2", "olmo2"):  # a norm between attention and its sum
         block.post_attention_layernorm.register_forward_hook(
             lambda _, __, out: seen.update(step=out)
         )
     reading = _read(loaded, [OTHER], ("last",), LensSettings(half_depths=True))
-    state = seen["step"] if family == "bloom" else seen["start"] + seen["step"]
+    factor = 0.5 if family == "granite" else 1.0
+    state = seen["step"] if family == "bloom" else seen["start"] + factor * seen["step"]
     with torch.no_grad():
         logits = loaded.parts.unembed(loaded.parts.final_norm(state[0, -1]))
-    cap = loaded.parts.soft_cap
-    p = (logits if cap is None else cap * torch.tanh(logits / cap)).softmax(-1).numpy()
+    cap, scale = loaded.parts.soft_cap, loaded.parts.logit_scale
+    p = (logits * scale if cap is None else cap * torch.tanh(logits / cap)).softmax(-1).numpy()
     np.testing.assert_allclose(reading.half_mass["m"][0, 0, 1], p @ _table(), atol=1e-5)
 
 
-def test_parallel_blocks_have_no_half_depths() -> None:
-    loaded = _loaded("gpt_neox")
+@pytest.mark.parametrize("family", PARALLEL)
+def test_parallel_blocks_have_no_half_depths(family: str) -> None:
+    loaded = _loaded(family)
     assert locate_middle(loaded.model, loaded.parts) is None
     assert _read(loaded, [OTHER], ("last",), LensSettings(half_depths=True)).half_mass == {}
 

@@ -207,12 +207,14 @@ def lens(sources: Sequence[tuple[str, str, str]], targets: Sequence[str]) -> pl.
                     "target": target,
                     "subset": "all",
                     "position": "last",
+                    "map": "counted",
+                    "measure": "mass",
                     "depth": depth,
                     "language": language,
                     "n": QUESTIONS,
                 }
-                for kind, value in (("mass", mass + shift), ("difference", shift)):
-                    if kind == "mass" or source:
+                for kind, value in (("value", mass + shift), ("difference", shift)):
+                    if kind == "value" or source:
                         rows.append(
                             common
                             | {

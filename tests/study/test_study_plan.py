@@ -10,7 +10,15 @@ import pytest
 from babelscope.errors import BabelscopeError, LanguageError, SettingError
 from babelscope.study.plan import StudyPlan, plan_of, read_plan
 from babelscope.study.ready import ready_study
-from babelscope.study.schedule import bases, planned_cells, planned_variants, steps_of, tunings
+from babelscope.study.schedule import (
+    answering_of,
+    bases,
+    lens_tasks,
+    planned_cells,
+    planned_variants,
+    steps_of,
+    tunings,
+)
 
 STUDY = """
 title = "T"
@@ -121,6 +129,16 @@ def test_a_model_given_as_a_word_replaces_the_name_in_its_table(tmp_path: Path) 
         ("questions = 3", "questions = true", "a whole number"),
         ("questions = 3", "questions = -3", "at least 0"),
         ("questions = 2", 'questions = 2\npositions = ["las"]', "did you mean last?"),
+        ("questions = 2", 'questions = 2\nmaps = ["langdi"]', "counted, langid or a file"),
+        ("questions = 2", 'questions = 2\nmap = "langdi"', "counted, langid or a file"),
+        ("questions = 2", 'questions = 2\nmaps = ["counted", "counted"]', "each once"),
+        ("questions = 2", 'questions = 2\nmaps = ["a.safetensors", "b.safetensors"]', "one file"),
+        ("questions = 2", 'questions = 2\nmap = "langid"\nmaps = ["counted"]', "not both"),
+        ("questions = 2", "questions = 2\nhalf_depths = 1", "true or false"),
+        ("questions = 2", "questions = 2\npositions = []", "each once"),
+        ("questions = 3", 'questions = 3\ntask = "translation"', "translated from"),
+        ("questions = 3", 'questions = 3\nfrom = "de"', "translation alone"),
+        ("questions = 3", "questions = 3\nanswers = false", "questions that are answered"),
         ('contests = [["or", "bn"]]', 'contests = ["or", "bn"]', "pairs"),
         ('data = "atlas"', 'data = "atlas"\ndemonstrations = 2', "demonstrations_data"),
         ("[recipes.seed]", "[recipes.other]", "default or seed"),
@@ -161,5 +179,48 @@ def test_settings_that_cannot_be_applied(tmp_path: Path, setting: str) -> None:
 @pytest.mark.parametrize("name", ["demo", "xquad-in"])
 def test_the_ready_files_are_plans(name: str) -> None:
     assert read_plan(ready_study(name)).sources
-    with pytest.raises(SettingError, match="demo, xquad-in"):
+    with pytest.raises(SettingError, match="demo, lens-flores, xquad-in"):
         ready_study("none")
+
+
+TRANSLATION = """
+targets = ["de", "or"]
+[test]
+task = "translation"
+from = "en"
+data = "folder"
+[lens]
+questions = 2
+"""
+
+
+def test_a_translation_study_looks_and_answers_nothing() -> None:
+    found = plan(TRANSLATION)
+    assert not found.test.answers
+    assert found.languages == ("deu_Latn", "eng_Latn", "ory_Orya")
+    answering = answering_of(found, found.recipes[0], 0)
+    text = answering.rendering.template.text
+    assert text.startswith("{context}Translate from English to {language}.")
+    assert lens_tasks(found) == (("qa", "deu_Latn"), ("qa", "ory_Orya"))
+    assert read_plan(ready_study("lens-flores")).test.translated_from == "eng_Latn"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"de", "or"', '"de", "en"', "languages other than test.from"),
+        ('from = "en"', 'from = "en"\nanswers = true', "not scored"),
+        ("questions = 2", 'questions = 2\npositions = ["generated"]', "nothing is answered"),
+        ("questions = 2", "questions = 0", "lens.questions"),
+    ],
+)
+def test_mistakes_of_a_translation_study_are_named(old: str, new: str, words: str) -> None:
+    with pytest.raises(SettingError, match=words):
+        plan(TRANSLATION.replace(old, new, 1))
+
+
+def test_maps_have_names_and_a_file_is_one_of_them() -> None:
+    lens = plan(STUDY.replace("questions = 2", 'questions = 2\nmap = "{data}/m.safetensors"')).lens
+    assert (lens.map_names, lens.map_file) == (("file",), "folder/m.safetensors")
+    both = plan(STUDY.replace("questions = 2", 'questions = 2\nmaps = ["counted", "langid"]')).lens
+    assert (both.map_names, both.map_file) == (("counted", "langid"), "")

@@ -46,6 +46,10 @@ questions = 9
 contests = [["or", "bn"]]
 [lens]
 questions = 4
+positions = ["last", "generated"]
+maps = ["counted", "langid"]
+half_depths = true
+contests = true
 [groups]
 both = ["en", "el"]
 """
@@ -141,11 +145,69 @@ def test_gains_are_the_difference_of_the_scores(done: Path) -> None:
 
 def test_masses_of_the_lens_sum_to_one(done: Path) -> None:
     lens = pl.read_parquet(done / "lens.parquet")
-    masses = lens.filter((pl.col("kind") == "mass") & (pl.col("n") > 0))
-    keys = ["recipe", "source", "target", "subset", "position", "depth"]
+    masses = lens.filter((pl.col("measure") == "mass") & (pl.col("kind") == "value"))
+    assert masses["n"].min() > 0
+    keys = ["recipe", "source", "target", "subset", "position", "map", "depth"]
     sums = masses.group_by(keys).agg(pl.col("value").sum())["value"].to_numpy()
     np.testing.assert_allclose(sums, 1.0, atol=1e-5)
     assert set(masses["depth"]) == set(range(7))
+    assert set(masses["map"]) == {"counted", "langid"}
+    assert set(masses["position"]) == {"last", "generated"}
+
+
+def test_the_steps_of_a_block_add_up_to_its_change_of_mass(done: Path) -> None:
+    lens = pl.read_parquet(done / "lens.parquet")
+    chosen = lens.filter((pl.col("kind") == "value") & (pl.col("subset") == "all"))
+    keys = ["recipe", "source", "target", "position", "map", "language"]
+    by = {name: chosen.filter(pl.col("measure") == name) for name in chosen["measure"].unique()}
+    assert set(by["attention"]["depth"]) == set(range(1, 7))
+    both = by["attention"].join(by["feed_forward"], on=[*keys, "depth"], suffix="_ff")
+    before = by["mass"].with_columns(pl.col("depth") + 1)
+    change = by["mass"].join(before, on=[*keys, "depth"], suffix="_before")
+    rows = both.join(change, on=[*keys, "depth"], suffix="_mass")
+    assert rows.height == both.height == by["attention"].height
+    steps = (rows["value"] + rows["value_ff"]).to_numpy()
+    told = (rows["value_mass"] - rows["value_before"]).to_numpy()
+    np.testing.assert_allclose(steps, told, atol=1e-5)
+
+
+def test_every_measure_has_its_rows_and_no_subset_is_empty(done: Path) -> None:
+    lens = pl.read_parquet(done / "lens.parquet")
+    whole = lens.filter((pl.col("subset") == "all") & (pl.col("recipe") == "default"))
+    assert set(whole["measure"]) == {
+        *("mass", "entropy_bits", "next_probability", "next_reciprocal_rank"),
+        *("attention", "feed_forward", "gold_in", "own_gold"),
+    }
+    assert set(whole["kind"]) == {"value", "difference"}
+    parts = lens.filter(~pl.col("subset").is_in(["all", "contest:ben_Beng"]))
+    assert parts.filter(pl.col("kind") == "value")["n"].min() > 0
+    assert set(parts["measure"]) == {"mass"}
+    assert set(parts["map"]) == {"counted"}
+    names = set(parts["subset"])
+    assert any(name.startswith("base_cause:") for name in names)
+    assert any(name.startswith("cause:") for name in names)
+    contest = lens.filter(pl.col("subset") == "contest:ben_Beng")
+    assert set(contest["target"]) == {"ory_Orya"}
+    equal = lens.filter(pl.col("measure") == "equal_golds")
+    assert (equal["value"] <= equal["n"]).all()
+
+
+def test_differences_of_the_lens_are_those_of_its_values(done: Path) -> None:
+    lens = pl.read_parquet(done / "lens.parquet").filter(pl.col("subset") == "all")
+    keys = ["target", "position", "map", "measure", "depth", "language"]
+    base = lens.filter((pl.col("recipe") == "base") & (pl.col("kind") == "value"))
+    tuned = lens.filter(pl.col("source") == "Odia")
+    rows = (
+        tuned.filter(pl.col("kind") == "difference")
+        .join(tuned.filter(pl.col("kind") == "value"), on=keys, suffix="_tuned")
+        .join(base, on=keys, suffix="_base")
+        # an answer without tokens has no `generated`: the pairs are then fewer than the values
+        .filter(pl.col("position") == "last")
+    )
+    # 2 maps of 6 columns: 7 depths, 2 steps in 6 blocks; 3 signals and 2 contrasts in 2 languages
+    assert rows.height == 2 * (2 * 6 * (7 + 2 * 6) + 3 * 7 + 2 * 2 * 7)
+    told = (rows["value_tuned"] - rows["value_base"]).to_numpy()
+    np.testing.assert_allclose(rows["value"].to_numpy(), told, atol=1e-6)
 
 
 def test_a_finished_study_is_left_as_it_is(plan: StudyPlan, done: Path) -> None:

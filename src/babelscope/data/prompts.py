@@ -17,15 +17,19 @@ from types import MappingProxyType
 
 from babelscope.errors import SettingError
 from babelscope.identity import digest
+from babelscope.languages import language
 from babelscope.records import Example, QuestionSet
 
 PLACEHOLDER = re.compile(r"\{(\w*)\}")
 NAMES = ("context", "question")
+LANGUAGE = "language"
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A prompt's wording: `text` holds {context} and {question} once each.
+    """A prompt's wording: `text` holds {context} and {question} once each, {language} if at all.
+
+    {language} is the English name of the example's language, as prompts of translation need it.
 
     `answer_prefix` stands between the prompt and the answer in training and in demonstrations.
 
@@ -40,10 +44,10 @@ class Template:
     def __post_init__(self) -> None:
         """Check the placeholders."""
         found = PLACEHOLDER.findall(self.text)
-        if sorted(found) != sorted(NAMES):
+        if sorted(name for name in found if name != LANGUAGE) != sorted(NAMES):
             raise SettingError(
                 f"prompt template {self.name!r}",
-                expected="{context} and {question} once each and no other placeholder",
+                expected="{context} and {question} once each, no other placeholder but {language}",
                 found=" ".join(f"{{{name}}}" for name in found) or "none",
             )
 
@@ -124,7 +128,8 @@ def prompt_parts(
     Raises:
         SettingError: a demonstration has no answer.
     """
-    before, _, after = template.text.partition("{context}")
+    name = language(example.language).name if f"{{{LANGUAGE}}}" in template.text else ""
+    before, _, after = template.text.replace(f"{{{LANGUAGE}}}", name).partition("{context}")
     shown = "".join(f"{_demonstration(template, demo)}\n\n" for demo in demonstrations)
     # each half holds at most one {question}, replaced once: the inserted text is not scanned
     return PromptParts(

@@ -12,56 +12,85 @@ PAIRS = "tatoeba."
 
 
 def read_texts(folder: Path) -> dict[str, list[str]]:
-    """Read text by language code, a sentence a line, empty lines left out.
+    """Read lines by language code from the files of `text_files`, empty ones left out.
+
+    The lines of several pairs are read once each: English stands in every pair.
+
+    Raises:
+        DataError: as `text_files`, a file is not UTF-8, or a language has no text.
+    """
+    texts: dict[str, list[str]] = {}
+    for code, paths in text_files(folder).items():
+        found = [line for path in paths for line in _lines(path) if line]
+        if not found:
+            raise DataError(str(paths[0]), expected="text", found="an empty file")
+        paired = paths[0].name.startswith(PAIRS)
+        texts[code] = list(dict.fromkeys(found)) if paired else found
+    return texts
+
+
+def text_files(folder: Path) -> dict[str, list[Path]]:
+    """Return the text files of a folder by language code.
 
     Three forms, which may stand side by side: `CODE.txt`, `CODE.devtest` and the like (FLORES);
     folders `CODE/` of such files with any names (Common Voice); pairs `tatoeba.A-B.A` and
-    `tatoeba.A-B.B`, whose English is repeated and so is read once a line. Files and folders of
-    text whose name is no language code are an error, so that no text is left out unseen; other
-    suffixes (a licence, a readme) are passed over.
+    `tatoeba.A-B.B`. Files and folders of text whose name is no language code are an error, so
+    that no text is left out unseen; other suffixes (a licence, a readme) are passed over.
 
     Raises:
-        DataError: the folder is missing or holds no text, a file is not UTF-8, a language has no
-            text, or two files are of one language.
+        DataError: the folder is missing or holds no text, a name is no language code, or two
+            files are of one language.
     """
     if not folder.is_dir():
         raise DataError(str(folder), expected="a folder of text files", found="none")
-    texts: dict[str, list[str]] = {}
-    pairs: dict[str, list[Path]] = {}
+    files: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
-        if path.name.startswith(PAIRS):
-            pairs.setdefault(_code(path, path.suffix[1:]), []).append(path)
-        elif files := _files(path):
-            _add(texts, path, _code(path, path.name if path.is_dir() else path.stem), files)
-    for code, files in pairs.items():
-        _add(texts, files[0], code, files, once=True)
-    if not texts:
+        found, name = _named(path)
+        if not found:
+            continue
+        code = _code(path, name)
+        pair = path.name.startswith(PAIRS)
+        if code in files and not (pair and files[code][0].name.startswith(PAIRS)):
+            raise DataError(str(path), expected="one file a language", found=f"a second of {code}")
+        files.setdefault(code, []).extend(found)
+    if not files:
         raise DataError(
             str(folder),
             expected="files such as ory_Orya.txt or or.devtest, or folders such as or",
             found="none",
         )
-    return texts
+    return files
 
 
-def _files(path: Path) -> list[Path]:
-    """Return a path if it is a text file, the text files in it if it is a folder."""
-    if not path.is_dir():
-        return [path] if path.suffix in SUFFIXES else []
-    return [p for p in sorted(path.iterdir()) if p.suffix in SUFFIXES and p.name[0] != "."]
+def read_lines(folder: Path, code: str) -> list[str]:
+    """Return all lines of a language's one file, empty ones in their place but not at the end.
+
+    Raises:
+        DataError: as `read_texts`, or the language has no file, or several.
+    """
+    files = text_files(folder)
+    if code not in files:
+        raise DataError(f"folder {folder}", expected=f"a file of {code}", found=", ".join(files))
+    if len(files[code]) > 1:
+        raise DataError(
+            f"folder {folder}", expected=f"one file of {code}", found=f"{len(files[code])}"
+        )
+    lines = _lines(files[code][0])
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
 
 
-def _add(
-    texts: dict[str, list[str]], path: Path, code: str, files: list[Path], *, once: bool = False
-) -> None:
-    if code in texts:
-        raise DataError(str(path), expected="one file a language", found=f"a second of {code}")
-    lines = [line for file in files for line in _lines(file)]
-    if not lines:
-        raise DataError(str(path), expected="text", found="an empty file")
-    texts[code] = list(dict.fromkeys(lines)) if once else lines
+def _named(path: Path) -> tuple[list[Path], str]:
+    """Return the text files that a path is or holds, and the language's name in the path's."""
+    if path.is_dir():
+        inside = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.name[0] != ".")
+        return inside, path.name
+    if path.name.startswith(PAIRS):
+        return [path], path.suffix[1:]
+    return ([path] if path.suffix in SUFFIXES else []), path.stem
 
 
 def _code(path: Path, name: str) -> str:
@@ -80,4 +109,5 @@ def _lines(path: Path) -> list[str]:
         raise DataError(str(path), expected="UTF-8 text", found=str(error)) from error
     except OSError as error:
         raise DataError(str(path), expected="a readable file", found=str(error)) from error
-    return [line for line in (line.strip() for line in text.split("\n")) if line]
+    # read_text has turned CRLF into LF
+    return [line.strip() for line in text.split("\n")]

@@ -72,7 +72,7 @@ def trunk_states(
     """
     rows = [row for row, places in enumerate(wanted) for _ in places]
     columns = [place for places in wanted for place in places]
-    parts, weight = loaded.parts, loaded.parts.embed.weight
+    parts, weight = loaded.parts, next(loaded.parts.embed.parameters())
     # made before the pass: what is kept during it would pin the heap between freed activations
     shape = (len(rows), parts.width)
     depths = torch.empty(parts.depth + 1, *shape, dtype=weight.dtype, device=weight.device)

@@ -27,6 +27,7 @@ from babelscope.report.tables import (
     differences,
     final_steps,
     is_sure,
+    main_map,
     values,
 )
 from babelscope.report.words import NAMED, Answer, cell_name, more_questions
@@ -102,7 +103,10 @@ def overgeneration_rows(tables: Tables) -> dict[CellKey, dict[str, float]]:
 def inside(tables: Tables) -> Answer:
     """Say what changed inside for the largest sure gain and the largest sure loss."""
     shifts = final_steps(tables.lens).filter(
-        (pl.col("kind") == "difference") & pl.col("value").is_finite()
+        (pl.col("kind") == "difference")
+        & pl.col("value").is_finite()
+        & (pl.col("measure") == "mass")
+        & (pl.col("map") == main_map(tables))
     )
     if shifts.is_empty():
         return Answer("What changed inside?", (Markup("The study did not look inside."),), "inside")

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from babelscope.report.names import POSITIONS, language_name, variant_name
-from babelscope.report.tables import Tables, Variant, base_of, differences, is_sure
+from babelscope.report.tables import Tables, Variant, base_of, differences, is_sure, main_map
 
 NUMBERS = 500_000
 """The most numbers that the page carries of the lens; about 3 MB of text."""
@@ -28,11 +28,14 @@ def lens_view(tables: Tables) -> LensView | None:
 
     Values are probabilities x 100, rounded to 3 decimals; missing ones are null.
     """
-    frame = tables.lens.filter(pl.col("value").is_finite())
+    frame = tables.lens.filter((pl.col("measure") == "mass") & pl.col("value").is_finite())
     if frame.is_empty():
         return None
+    main = main_map(tables)
+    # the other maps' views are named by their map
+    frame = frame.with_columns(pl.col("map").replace(main, ""))
     frame, left_out = _within_size(tables, frame)
-    views = sorted(set(frame.select("position", "subset").rows()), key=_view_order)
+    views = sorted(set(frame.select("position", "subset", "map").rows()), key=_view_order)
     owners = sorted(set(frame.select("recipe", "source", "step").rows()))
     several = {o[:2] for o in owners if sum(p[:2] == o[:2] for p in owners) > 1}
     names = {
@@ -45,7 +48,7 @@ def lens_view(tables: Tables) -> LensView | None:
     targets = [t for t in tables.plan["targets"] if t in set(frame["target"])]
     codes = sorted(set(frame["language"]))
     data = {
-        "views": [[f"{p} {s}", _view_name(p, s)] for p, s in views],
+        "views": [[_view_key(*view), _view_name(*view)] for view in views],
         "variants": [[" ".join(map(str, o)), names[o]] for o in owners if o[1]],
         "targets": [[t, language_name(t)] for t in targets],
         "languages": {code: language_name(code) for code in codes},
@@ -69,13 +72,18 @@ def _start(tables: Tables, targets: list[str], owners: list[tuple[Any, ...]]) ->
     return [targets[0] if targets else "", ""]
 
 
-def _view_name(position: str, subset: str) -> str:
-    return f"{POSITIONS.get(position, position)}; {subset.replace('_', ' ')} questions"
+def _view_key(position: str, subset: str, other_map: str) -> str:
+    return f"{position} {subset} {other_map}".rstrip()
 
 
-def _view_order(view: tuple[str, str]) -> tuple[bool, bool, str, str]:
-    position, subset = view
-    return subset != "all", position != "last", position, subset
+def _view_name(position: str, subset: str, other_map: str) -> str:
+    name = f"{POSITIONS.get(position, position)}; {subset.replace('_', ' ')} questions"
+    return f"{name}; map by {other_map}" if other_map else name
+
+
+def _view_order(view: tuple[str, str, str]) -> tuple[bool, bool, bool, str, str, str]:
+    position, subset, other_map = view
+    return subset != "all", position != "last", other_map != "", position, subset, other_map
 
 
 def _within_size(tables: Tables, frame: pl.DataFrame) -> tuple[pl.DataFrame, str]:
@@ -102,24 +110,22 @@ def _cells(frame: pl.DataFrame) -> dict[str, Any]:
         for c in ("value", "low", "high")
     ]
     p = pl.when(pl.col("p_value").is_finite()).then(pl.col("p_value").round(4)).alias("p_value")
+    keys = ("target", "recipe", "source", "step", "position", "subset", "map", "kind", "language")
     packed = (
-        frame.sort("target", "recipe", "source", "step", "position", "subset", "language", "depth")
+        frame.sort(*keys, "depth")
         .with_columns(*numbers, p)
-        .group_by(
-            "target", "recipe", "source", "step", "position", "subset", "kind", "language",
-            maintain_order=True,
-        )
+        .group_by(*keys, maintain_order=True)
         .agg("depth", "value", "low", "high", "p_value")
     )  # fmt: skip
     cells: dict[str, Any] = {}
     for row in packed.iter_rows(named=True):
         owner = f"{row['recipe']} {row['source']} {row['step']}"
-        key = f"{row['target']}|{owner}|{row['position']} {row['subset']}"
-        if not row["source"]:
-            key = f"{row['target']}|{row['recipe']}|{row['position']} {row['subset']}"
+        who = owner if row["source"] else row["recipe"]
+        key = f"{row['target']}|{who}|{_view_key(row['position'], row['subset'], row['map'])}"
         series = {"depth": row["depth"], "value": row["value"]}
         series |= {"low": row["low"], "high": row["high"]}
         if row["kind"] == "difference":
             series["p"] = row["p_value"]
-        cells.setdefault(key, {}).setdefault(row["kind"], {})[row["language"]] = series
+        kind = "mass" if row["kind"] == "value" else row["kind"]
+        cells.setdefault(key, {}).setdefault(kind, {})[row["language"]] = series
     return cells

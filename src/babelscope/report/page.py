@@ -162,7 +162,7 @@ def _provenance(tables: Tables) -> dict[str, Any]:
     ]
     facts += [("Settings", plan.get("settings")), ("Fingerprints", plan.get("fingerprints"))]
     facts += [("Versions", plan.get("versions")), ("Started from", plan.get("started_from"))]
-    facts += [("Cells", plan.get("cells")), ("Language map", plan.get("language_map"))]
+    facts += [("Cells", plan.get("cells")), ("Language maps", plan.get("language_maps"))]
     sources = [
         (
             source_name(tables, s["name"]),

@@ -39,7 +39,7 @@ COLUMNS: dict[str, dict[str, pl.DataType]] = {
     },
     "lens": {
         **dict.fromkeys(("recipe", "source", "target", "subset", "position"), TEXT),
-        **dict.fromkeys(("language", "kind"), TEXT),
+        **dict.fromkeys(("map", "measure", "language", "kind"), TEXT),
         **dict.fromkeys(("step", "depth"), WHOLE),
         **ESTIMATE,
         "p_value": REAL,
@@ -235,6 +235,12 @@ def estimate(row: dict[str, Any], name: str = "value") -> Estimate:
         return MISSING
     low, high = (math.nan if row[k] is None else row[k] for k in ("low", "high"))
     return Estimate(value, low, high, int(row["n"] or 0))
+
+
+def main_map(tables: Tables) -> str:
+    """Return the name of the map that conclusions are drawn from: the plan's first."""
+    named = list(tables.plan.get("language_maps") or {})
+    return named[0] if named else "counted"
 
 
 def is_sure(row: dict[str, Any]) -> bool:

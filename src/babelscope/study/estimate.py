@@ -13,7 +13,13 @@ from babelscope.records import QuestionSet
 from babelscope.study.cells import Answering
 from babelscope.study.materials import Materials, gather
 from babelscope.study.plan import StudyPlan
-from babelscope.study.schedule import answering_of, planned_cells, planned_variants, tunings
+from babelscope.study.schedule import (
+    answering_of,
+    lens_tasks,
+    planned_cells,
+    planned_variants,
+    tunings,
+)
 from babelscope.study.work import cell_name
 
 SAMPLED = 20
@@ -75,9 +81,11 @@ def _cell_tokens(plan: StudyPlan, materials: Materials) -> float:
             key = (recipe.name, task, target)
             if key not in lengths:
                 lengths[key] = _mean_tokens(plan, questions, answering)
-            seen = min(plan.lens.questions, len(questions.examples)) if task == "qa" else 0
-            tokens += (len(questions.examples) + seen) * lengths[key]
-            tokens += len(questions.examples) * recipe.answer_tokens / 2
+            asked = len(questions.examples)
+            seen = min(plan.lens.questions, asked) if (task, target) in lens_tasks(plan) else 0
+            tokens += seen * lengths[key]
+            if plan.test.answers:
+                tokens += asked * (lengths[key] + recipe.answer_tokens / 2)
         del variant
     return tokens
 

@@ -1,110 +1,209 @@
-"""The lens table of a study: masses of base and variants, and their differences, by subset."""
+"""The lens table of a study: what base and variants held, and their differences, by subset.
+
+`all` questions have every measure and map; subsets, which multiply the rows, only the mass by the
+first map, and only those subsets that hold a prompt.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from babelscope.measure.lens import (
-    LensDifference,
-    LensRow,
-    lens_differences,
-    lens_rows,
-    subset_masks,
-)
+from babelscope.measure.causes import CAUSES
+from babelscope.measure.lens import LensRow, lens_differences, lens_rows, subset_masks
 from babelscope.study.cells import Variant
-from babelscope.study.lensing import read_masses
-from babelscope.study.materials import QA
+from babelscope.study.lens_shards import HALF, MASS, Array
+from babelscope.study.lensing import read_cell
+from babelscope.study.materials import CONTEST, QA, Materials, parallel_golds
 from babelscope.study.plan import StudyPlan
+from babelscope.study.schedule import lens_questions
 from babelscope.study.scores import CellScores
 from babelscope.study.tables import POOLED, Schema, base_of
 
 LENS: Schema = {
     **dict.fromkeys(("recipe", "source"), pl.String),
     "step": pl.Int64,
-    **dict.fromkeys(("target", "subset", "position"), pl.String),
+    **dict.fromkeys(("target", "subset", "position", "map", "measure"), pl.String),
     "depth": pl.Int64,
     **dict.fromkeys(("language", "kind"), pl.String),
     **dict.fromkeys(("value", "low", "high"), pl.Float64),
     "n": pl.Int64,
     "p_value": pl.Float64,
 }
+SIGNALS = ("entropy_bits", "next_probability", "next_reciprocal_rank")
+EQUAL_GOLDS = "equal_golds"
 
-Cells = Mapping[tuple[Variant, str, str], CellScores]
-Masses = Mapping[tuple[Variant, str], Path]
+Key = tuple[Variant, str, str]
+Cells = Mapping[Key, CellScores]
 Row = dict[str, object]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Values (seeds, prompts, positions, depths, columns) of one measure, and what they are of.
+
+    `first_depth` is the depth of the first row: the steps of a block belong to its output.
+    """
+
+    measure: str
+    map: str
+    positions: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: Array
+    first_depth: int = 0
 
 
 def lens_table(
-    plan: StudyPlan, columns: Sequence[str], cells: Cells, masses: Masses, bases: Mapping[str, str]
+    plan: StudyPlan,
+    materials: Materials,
+    maps: Mapping[str, Sequence[str]],
+    cells: Cells,
+    seen: Mapping[Key, Path],
+    bases: Mapping[str, str],
 ) -> pl.DataFrame:
-    """Return masses of base and variants on all prompts and on subsets, and their differences.
+    """Return what the lens saw of base and variants, and their differences; seeds are pooled.
 
-    `columns` are the map's languages with "shared" and "unknown". Subsets are by MLQA match of
-    base and variant on the same prompt; the base's own rows are those of all prompts. Seeds are
-    pooled.
+    `maps` has the columns of each map, `seen` the slots of the lens by variant, task and target.
+    Contests are subsets of their own, "contest:CODE"; the base's own rows are of all prompts.
     """
     rows: list[Row] = []
-    grouped: dict[tuple[Variant, str], list[Variant]] = {}
-    for variant, target in masses:
-        bare = Variant(variant.recipe, variant.source, POOLED, variant.step)
-        grouped.setdefault((bare, target), []).append(variant)
-    for (bare, target), members in grouped.items():
-        seen = np.stack([read_masses(masses[v, target]) for v in members])
-        contexts = cells[members[0], QA, target].contexts[: seen.shape[1]]
-        head: Row = {
-            "recipe": bare.recipe,
-            "source": bare.source,
-            "step": bare.step,
-            "target": target,
-        }
+    for (bare, task, target), members in _runs(seen).items():
+        questions = lens_questions(plan, materials.tests[task, target])
+        contexts = [e.context_id for e in questions.examples]
+        golds = parallel_golds(materials, task, target)
+        ordered = [golds[e.id] for e in questions.examples]
+        codes = tuple(sorted({code for found in golds.values() for code in found}))
+        after = _grids(plan, maps, codes, [read_cell(seen[v, task, target]) for v in members])
+        subset = "all" if task == QA else f"{CONTEST}{task.removeprefix(CONTEST)}"
+        head = {"recipe": bare.recipe, "source": bare.source, "step": bare.step, "target": target}
         if bare.is_base:
-            found = lens_rows(seen, contexts, plan.lens.positions, columns)
-            rows += [{**head, "subset": "all", **_mass_columns(r)} for r in found]
+            rows += [{**head, "subset": subset, **r} for r in _values(after, contexts)]
+            rows += [{**head, "subset": subset, **r} for r in _equal_golds(ordered, target)]
             continue
         base = base_of(bare, bases)
-        right = [cells[v, QA, target].values["mlqa_em"][: seen.shape[1]] > 0 for v in members]
-        base_right = cells[base, QA, target].values["mlqa_em"][: seen.shape[1]] > 0
-        base_seen = read_masses(masses[base, target])[np.newaxis]
-        for subset, flags in subset_masks(base_right, np.stack(right)).items():
-            told = (seen, contexts, plan.lens.positions, columns)
-            rows += [
-                {**head, "subset": subset, **_mass_columns(r)}
-                for r in lens_rows(*told, subset=flags)
-            ]
-            rows += [
-                {**head, "subset": subset, **_difference_columns(r)}
-                for r in lens_differences(base_seen, *told, subset=flags)
-            ]
+        before = _grids(plan, maps, codes, [read_cell(seen[base, task, target])])
+        changed = (*_values(after, contexts), *_differences(before, after, contexts))
+        rows += [{**head, "subset": subset, **r} for r in changed]
+        if task == QA and (base, task, target) in cells:
+            scored = [cells[v, task, target] for v in members]
+            for name, flags in _subsets(cells[base, task, target], scored, len(contexts)):
+                inner = (*_values(after[:1], contexts, flags),)
+                inner += (*_differences(before[:1], after[:1], contexts, flags),)
+                rows += [{**head, "subset": name, **r} for r in inner]
     return pl.DataFrame(rows, schema=LENS)
 
 
-def _mass_columns(row: LensRow) -> Row:
+def _runs(seen: Mapping[Key, Path]) -> dict[Key, list[Variant]]:
+    """Return the variants that differ by their seed alone, in the order of work."""
+    grouped: dict[Key, list[Variant]] = {}
+    for variant, task, target in seen:
+        bare = Variant(variant.recipe, variant.source, POOLED, variant.step)
+        grouped.setdefault((bare, task, target), []).append(variant)
+    return grouped
+
+
+def _grids(
+    plan: StudyPlan,
+    maps: Mapping[str, Sequence[str]],
+    codes: tuple[str, ...],
+    parts: Sequence[Mapping[str, Array]],
+) -> list[Grid]:
+    """Return all that cells of different seeds hold; the mass by the first map comes first."""
+    arrays = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+    positions = plan.lens.positions
+    grids = [
+        Grid("mass", name, positions, tuple(columns), arrays[f"{MASS}{name}"])
+        for name, columns in maps.items()
+    ]
+    grids += [Grid(s, "", positions, ("",), arrays[s][..., np.newaxis]) for s in SIGNALS]
+    contrasts = arrays["contrasts"][:, :, np.newaxis]
+    for place, measure in enumerate(("gold_in", "own_gold")):
+        if len(codes) > 1:
+            grids.append(Grid(measure, "", ("last",), codes, contrasts[..., place]))
+    if plan.lens.half_depths:
+        for name, columns in maps.items():
+            steps = _steps(arrays[f"{MASS}{name}"], arrays.get(f"{HALF}{name}"))
+            grids += [
+                Grid(step, name, positions, tuple(columns), values, 1)
+                for step, values in steps.items()
+            ]
+    return grids
+
+
+def _steps(mass: Array, half: Array | None) -> dict[str, Array]:
+    """Return the change of mass in each block's steps; the joint step of parallel blocks."""
+    if half is None:
+        return {"joint": mass[..., 1:, :] - mass[..., :-1, :]}
     return {
-        "position": row.position,
-        "depth": row.depth,
-        "language": row.language,
-        "kind": "mass",
-        "value": row.mass,
-        "low": row.low,
-        "high": row.high,
-        "n": row.n,
-        "p_value": np.nan,
+        "attention": half - mass[..., :-1, :],
+        "feed_forward": mass[..., 1:, :] - half,
     }
 
 
-def _difference_columns(row: LensDifference) -> Row:
+def _subsets(
+    base: CellScores, scored: Sequence[CellScores], size: int
+) -> Iterator[tuple[str, Flags]]:
+    """Yield the subsets (seeds, prompts) by match and by cause that hold a prompt, but "all"."""
+    right = np.stack([cell.values["mlqa_em"][:size] > 0 for cell in scored])
+    masks = subset_masks(base.values["mlqa_em"][:size] > 0, right)
+    del masks["all"]
+    for cause in CAUSES:
+        before = base.values[f"cause_{cause}"][:size] > 0
+        masks[f"base_cause:{cause}"] = np.broadcast_to(before, right.shape)
+        after = [cell.values[f"cause_{cause}"][:size] > 0 for cell in scored]
+        masks[f"cause:{cause}"] = np.stack(after)
+    yield from ((name, flags) for name, flags in masks.items() if flags.any())
+
+
+def _values(
+    grids: Sequence[Grid], contexts: Sequence[str], subset: Flags | None = None
+) -> Iterator[Row]:
+    for g in grids:
+        found = lens_rows(g.values, contexts, g.positions, g.columns, subset=subset)
+        yield from (_row(g, "value", row) for row in found)
+
+
+def _differences(
+    before: Sequence[Grid],
+    after: Sequence[Grid],
+    contexts: Sequence[str],
+    subset: Flags | None = None,
+) -> Iterator[Row]:
+    for b, g in zip(before, after, strict=True):
+        told = (contexts, g.positions, g.columns)
+        found = lens_differences(b.values, g.values, *told, subset=subset)
+        yield from (_row(g, "difference", row) for row in found)
+
+
+def _row(grid: Grid, kind: str, row: LensRow) -> Row:
     return {
         "position": row.position,
-        "depth": row.depth,
+        "map": grid.map,
+        "measure": grid.measure,
+        "depth": row.depth + grid.first_depth,
         "language": row.language,
-        "kind": "difference",
-        "value": row.difference,
+        "kind": kind,
+        "value": row.value,
         "low": row.low,
         "high": row.high,
         "n": row.n,
         "p_value": row.p_value,
     }
+
+
+def _equal_golds(golds: Sequence[Mapping[str, str]], own: str) -> Iterator[Row]:
+    """Yield, by language, how many of the prompts that have its gold have an equal own one.
+
+    Counts have no interval: their low and high are the count itself.
+    """
+    for code in sorted({c for found in golds for c in found if c != own}):
+        pairs = [(found[code], found[own]) for found in golds if code in found and own in found]
+        equal = float(sum(a.strip() == b.strip() for a, b in pairs))
+        counted = LensRow("last", 0, code, equal, equal, equal, len(pairs))
+        yield _row(Grid(EQUAL_GOLDS, "", (), (), np.empty(0, np.float32)), "value", counted)

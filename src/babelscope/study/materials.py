@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from babelscope.data.parallel import read_translations
 from babelscope.data.qa import check_disjoint, first, read_qa, sample_contexts
 from babelscope.data.quality import SourceQuality, quality
 from babelscope.errors import SettingError
@@ -47,7 +49,7 @@ def gather(plan: StudyPlan) -> Materials:
     Raises:
         DataError: a set cannot be read, is empty, or shares an id or a context with a test set.
     """
-    whole = {code: read_qa(plan.test.data, code, split="test") for code in plan.targets}
+    whole = {code: _asked(plan, code) for code in plan.targets}
     tests: dict[tuple[str, str], QuestionSet] = {}
     for code, questions in whole.items():
         tests[QA, code] = sample_contexts(questions, plan.test.questions, plan.test.sample_seed)
@@ -62,6 +64,30 @@ def gather(plan: StudyPlan) -> Materials:
             check_disjoint(questions, test)
     qualities = {s.name: quality(sources[s.name], _reference(s)) for s in plan.sources}
     return Materials(sources, qualities, tests, rivals, _pools(plan), whole)
+
+
+def _asked(plan: StudyPlan, target: str) -> QuestionSet:
+    if plan.test.task == "translation":
+        return read_translations(Path(plan.test.data), plan.test.translated_from, target)
+    return read_qa(plan.test.data, target, split="test")
+
+
+def parallel_golds(materials: Materials, task: str, target: str) -> dict[str, dict[str, str]]:
+    """Return each question's first gold in every language that has it: id -> language -> text.
+
+    The languages are the study's targets; in a contest, the two that it is between.
+    """
+    asked = materials.tests[task, target]
+    if task == QA:
+        sets = list(materials.wholes.values())
+    else:
+        sets = [asked, materials.rivals[task, target]]
+    golds: dict[str, dict[str, str]] = {e.id: {} for e in asked.examples}
+    for questions in sets:
+        for example in questions.examples:
+            if example.id in golds and example.answers:
+                golds[example.id][questions.language] = example.answers[0]
+    return golds
 
 
 def _source(source: SourcePlan) -> QuestionSet:

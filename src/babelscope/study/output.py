@@ -18,7 +18,7 @@ from babelscope.models.loading import LoadedModel
 from babelscope.store import read_json, write_json, write_jsonl, write_text, writing
 from babelscope.study import tables
 from babelscope.study.cells import Variant
-from babelscope.study.lens_tables import LENS, lens_table
+from babelscope.study.lens_tables import lens_table
 from babelscope.study.materials import QA, Materials
 from babelscope.study.plan import StudyPlan
 from babelscope.study.samples import samples
@@ -26,7 +26,7 @@ from babelscope.study.schedule import bases, planned_cells, tunings
 from babelscope.study.scores import CellScores, group_cells, guessing
 
 COMPLETE = "complete.json"
-OUTPUT_VERSION = "1"
+OUTPUT_VERSION = "2"
 """Raised whenever the same answers may give other tables than before."""
 
 MAP_QUALITY = ("nats", "uniform_nats", "accuracy", "ece")
@@ -48,14 +48,14 @@ PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A study whose every cell is done; `masses` are the lens files by (variant, target)."""
+    """A study whose every cell is done; `seen` has the lens's slots by variant, task, target."""
 
     plan: StudyPlan
     materials: Materials
     bases: Mapping[str, str]
     cells: Mapping[tuple[Variant, str, str], CellScores]
-    masses: Mapping[tuple[Variant, str], Path]
-    language_map: LanguageMap | None
+    seen: Mapping[tuple[Variant, str, str], Path]
+    maps: Mapping[str, LanguageMap]
 
 
 def plan_digest(plan: StudyPlan, materials: Materials) -> str:
@@ -100,7 +100,7 @@ def write_plan(
     plan: StudyPlan,
     materials: Materials,
     loaded: LoadedModel,
-    language_map: LanguageMap | None,
+    maps: Mapping[str, LanguageMap],
     command: str,
 ) -> None:
     """Write `plan.json`: what the report tells of the study's origin."""
@@ -128,6 +128,8 @@ def write_plan(
             "name": plan.name,
             "title": plan.title,
             "task": QA,
+            "asked": plan.test.task,
+            "answers": plan.test.answers,
             "model": model,
             "targets": list(plan.targets),
             "sources": sources,
@@ -146,15 +148,15 @@ def write_plan(
             "bases": bases(plan),
             "cells": len(list(planned_cells(plan))),
             "adapters": tunings(plan),
-            "language_map": _map_quality(language_map),
+            "language_maps": {name: _quality(found) for name, found in maps.items()},
         },
     )
 
 
-def _map_quality(language_map: LanguageMap | None) -> dict[str, object]:
+def _quality(language_map: LanguageMap) -> dict[str, object]:
     """Return what the report tells of a map: its held-out nats, accuracy and calibration."""
-    quality = language_map.quality if language_map else {}
-    return {name: quality[name] for name in MAP_QUALITY if name in quality}
+    found = language_map.quality
+    return {name: found[name] for name in MAP_QUALITY if name in found}
 
 
 def write_outputs(out: Path, study: Study) -> None:
@@ -168,17 +170,11 @@ def write_outputs(out: Path, study: Study) -> None:
     write_frame(out / "comparisons.parquet", tables.comparisons(cells, study.bases))
     write_frame(out / "best.parquet", tables.best(plan, cells))
     write_frame(out / "transfer.parquet", tables.transfer(plan, study.cells, study.bases))
-    write_frame(out / "lens.parquet", lens_of(study))
+    maps = {name: found.columns for name, found in study.maps.items()}
+    looked = (study.cells, study.seen, study.bases)
+    write_frame(out / "lens.parquet", lens_table(plan, materials, maps, *looked))
     write_frame(out / "quality.parquet", quality_table(plan, materials))
     write_jsonl(out / "samples.jsonl", samples(plan, materials, study.cells, study.bases))
-
-
-def lens_of(study: Study) -> pl.DataFrame:
-    """Return the lens table; empty for a study without a lens."""
-    if study.language_map is None:
-        return pl.DataFrame(schema=LENS)
-    columns = study.language_map.columns
-    return lens_table(study.plan, columns, study.cells, study.masses, study.bases)
 
 
 def write_frame(path: Path, frame: pl.DataFrame) -> None:
@@ -193,7 +189,7 @@ def prior_rows(study: Study) -> pl.DataFrame:
     """Return, for questions that have kinds, what the best constant answer a kind would score."""
     rows = []
     for (task, target), questions in study.materials.tests.items():
-        if task != QA or not any(e.kind for e in questions.examples):
+        if not study.plan.test.answers or task != QA or not any(e.kind for e in questions.examples):
             continue
         contexts = [e.context_id for e in questions.examples]
         found = tables.estimate(guessing(questions, study.materials.wholes[target]), contexts)

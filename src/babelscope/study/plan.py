@@ -2,95 +2,47 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from babelscope.adapt.recipes import Recipe, change, find_recipe
-from babelscope.data.prompts import TEMPLATES, Template, read_templates
+from babelscope.data.parallel import TRANSLATION, translation_template
+from babelscope.data.prompts import TEMPLATES, read_templates
 from babelscope.errors import SettingError
 from babelscope.languages import language
+from babelscope.study.plan_checks import check_plan
+from babelscope.study.plan_records import (
+    COUNTED,
+    FILE,
+    LANGID,
+    MEASURES,
+    POSITIONS,
+    LensPlan,
+    ModelPlan,
+    SourcePlan,
+    StudyPlan,
+    TestPlan,
+)
 from babelscope.study.values import Table
 
-MEASURES = ("mlqa_f1", "mlqa_em", "squad_f1", "squad_em", "char_f1", "gold_contained")
-POSITIONS = ("last", "gold")
+__all__ = [
+    "COUNTED",
+    "FILE",
+    "LANGID",
+    "MEASURES",
+    "POSITIONS",
+    "LensPlan",
+    "ModelPlan",
+    "SourcePlan",
+    "StudyPlan",
+    "TestPlan",
+    "plan_of",
+    "read_plan",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class ModelPlan:
-    """Which model, and how it is loaded."""
-
-    name: str
-    revision: str | None = None
-    dtype: str = "auto"
-    device: str = "auto"
-    trust_remote_code: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class SourcePlan:
-    """A named training set: `origin` says who wrote it, `reference` is a parallel human set."""
-
-    name: str
-    language: str
-    data: str
-    origin: str = "unknown"
-    reference: str = ""
-    reference_language: str = ""
-    limit: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class TestPlan:
-    """What is asked: `questions` a target (0: all), as whole contexts; contest pairs of atlas."""
-
-    __test__ = False  # a record, whatever its name looks like to a collector of tests
-
-    data: str
-    questions: int = 0
-    sample_seed: int = 0
-    contests: tuple[tuple[str, str], ...] = ()
-    demonstrations: int = 0
-    demonstrations_data: str = ""
-    demonstrations_language: str = "same"
-
-
-@dataclass(frozen=True, slots=True)
-class LensPlan:
-    """What the lens looks at: `questions` a target (0: none), and the map's text folder."""
-
-    questions: int = 0
-    positions: tuple[str, ...] = POSITIONS
-    text: str = ""
-    map_file: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StudyPlan:
-    """Everything that a study does."""
-
-    name: str
-    title: str
-    model: ModelPlan
-    recipes: tuple[Recipe, ...]
-    sources: tuple[SourcePlan, ...]
-    seeds: tuple[int, ...]
-    targets: tuple[str, ...]
-    test: TestPlan
-    lens: LensPlan
-    measure: str = "mlqa_f1"
-    save_steps: int = 0
-    batch_tokens: int = 8192
-    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    templates: Mapping[str, Template] = field(default_factory=lambda: dict(TEMPLATES))
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """The study's languages, sorted: targets, sources and both sides of the contests."""
-        pairs = [code for pair in self.test.contests for code in pair]
-        return tuple(sorted({*self.targets, *(s.language for s in self.sources), *pairs}))
+TASKS = ("qa", "translation")
 
 
 def read_plan(path: Path, settings: Sequence[str] = ()) -> StudyPlan:
@@ -144,6 +96,9 @@ def plan_of(document: Mapping[str, object], name: str) -> StudyPlan:
     templates = dict(TEMPLATES)
     if extra := top.text("templates", ""):
         templates |= read_templates(Path(extra))
+    test = _test(top.table("test"), folders)
+    if test.translated_from:
+        templates[TRANSLATION] = translation_template(test.translated_from)
     plan = StudyPlan(
         name=name,
         title=top.text("title", name),
@@ -153,7 +108,7 @@ def plan_of(document: Mapping[str, object], name: str) -> StudyPlan:
         sources=tuple(_source(sources.table(key), key, folders) for key in sources.names()),
         seeds=top.integers("seeds", (0,), low=0),
         targets=tuple(language(code).code for code in top.texts("targets")),
-        test=_test(top.table("test"), folders),
+        test=test,
         lens=_lens(top.table("lens"), folders),
         measure=top.choice("measure", MEASURES, "mlqa_f1"),
         save_steps=top.integer("save_steps", 0, low=0),
@@ -162,7 +117,7 @@ def plan_of(document: Mapping[str, object], name: str) -> StudyPlan:
         templates=templates,
     )
     top.done()
-    _check(plan)
+    check_plan(plan)
     return plan
 
 
@@ -210,8 +165,13 @@ def _test(table: Table, folders: Mapping[str, str]) -> TestPlan:
     demonstrations_language = table.text("demonstrations_language", "same")
     if demonstrations_language != "same":
         demonstrations_language = language(demonstrations_language).code
+    task = table.choice("task", TASKS, "qa")
+    other = table.text("from", "")
     plan = TestPlan(
         data=_filled(table.text("data"), folders),
+        task=task,
+        translated_from=language(other).code if other else "",
+        answers=table.switch("answers", task == "qa"),
         questions=table.integer("questions", 0, low=0),
         sample_seed=table.integer("sample_seed", 0, low=0),
         contests=tuple((language(t).code, language(s).code) for t, s in pairs),
@@ -224,11 +184,17 @@ def _test(table: Table, folders: Mapping[str, str]) -> TestPlan:
 
 
 def _lens(table: Table, folders: Mapping[str, str]) -> LensPlan:
+    one = table.text("map", "")  # short for a list of one
+    maps = table.texts("maps", (one or COUNTED,))
+    if one and maps != (one,):
+        raise SettingError("study, lens.map", expected="map or maps, not both", found=repr(one))
     plan = LensPlan(
         questions=table.integer("questions", 0, low=0),
-        positions=tuple(table.texts("positions", POSITIONS)),
+        positions=tuple(table.texts("positions", ("last", "gold"))),
+        maps=tuple(_filled(name, folders) for name in maps),
+        half_depths=table.switch("half_depths", False),
+        contests=table.switch("contests", False),
         text=_filled(table.text("text", ""), folders),
-        map_file=_filled(table.text("map", ""), folders),
     )
     table.done()
     return plan
@@ -239,37 +205,3 @@ def _filled(text: str, folders: Mapping[str, str]) -> str:
     for name, folder in folders.items():
         text = text.replace(f"{{{name}}}", folder)
     return text
-
-
-def _check(plan: StudyPlan) -> None:
-    if not plan.targets:
-        raise SettingError("study, targets", expected="at least one language", found="none")
-    for what, items in (
-        ("targets", plan.targets),
-        ("seeds", plan.seeds),
-        ("recipes", [r.name for r in plan.recipes]),
-    ):
-        if len(set(items)) != len(items):
-            raise SettingError(f"study, {what}", expected="each once", found=str(list(items)))
-    for position in plan.lens.positions:
-        if position not in POSITIONS:
-            near = difflib.get_close_matches(position, POSITIONS, n=1, cutoff=0.0)[0]
-            raise SettingError(
-                "study, lens.positions",
-                expected=" or ".join(POSITIONS),
-                found=repr(position),
-                remedy=f"did you mean {near}?",
-            )
-    for recipe in plan.recipes:
-        if recipe.template not in plan.templates:
-            raise SettingError(
-                f"recipe {recipe.name!r}, template",
-                expected=" or ".join(plan.templates),
-                found=repr(recipe.template),
-            )
-    if plan.test.demonstrations and not plan.test.demonstrations_data:
-        raise SettingError(
-            "study, test.demonstrations_data",
-            expected="the set that demonstrations are taken from",
-            found="nothing",
-        )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from babelscope.infer.lens import LensSettings, prepare_lens
 from babelscope.models.loading import load_model
 from babelscope.study.costs import CostBook
-from babelscope.study.maps import study_map
+from babelscope.study.lens_maps import study_maps
 from babelscope.study.materials import gather
 from babelscope.study.output import Study, is_complete, mark_complete, write_outputs, write_plan
 from babelscope.study.plan import StudyPlan
@@ -36,29 +37,24 @@ def run_study(
         trust_remote_code=plan.model.trust_remote_code,
     )
     store = out / "store"
-    language_map = None
+    maps, lens = {}, None
     if plan.lens.questions:
-        language_map = study_map(
-            loaded,
-            plan.languages,
-            materials.sources,
-            plan.lens.text,
-            store / "maps",
-            plan.lens.map_file,
-        )
+        maps = study_maps(plan, materials, loaded, store / "maps")
+        tables = {name: found.probability for name, found in maps.items()}
+        lens = prepare_lens(loaded, tables, LensSettings(half_depths=plan.lens.half_depths))
     work = Work(
         plan,
         materials,
         loaded,
         store,
         CostBook(out / "cost.csv"),
-        language_map,
+        maps,
+        lens,
         watch,
         len(list(planned_cells(plan))) + tunings(plan),
     )
-    write_plan(out, plan, materials, loaded, language_map, command)
-    scores, masses = execute(work)
-    study = Study(plan, materials, bases(plan), scores, masses, language_map)
-    write_outputs(out, study)
+    write_plan(out, plan, materials, loaded, maps, command)
+    scores, seen = execute(work)
+    write_outputs(out, Study(plan, materials, bases(plan), scores, seen, maps))
     mark_complete(out, plan, materials)
     return out

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from babelscope.adapt.recipes import Recipe, rendering_of
+from babelscope.data.parallel import TRANSLATION
 from babelscope.infer.generate import Decoding
 from babelscope.records import QuestionSet
 from babelscope.study.cells import Answering, Cell, Variant
@@ -30,9 +32,12 @@ def decoding_of(recipe: Recipe, seed: int = 0) -> Decoding:
 
 
 def answering_of(plan: StudyPlan, recipe: Recipe, seed: int) -> Answering:
-    """Return how a recipe's variants answer."""
+    """Return how a recipe's variants answer; translations have a wording of their own."""
+    rendering = rendering_of(recipe, plan.templates, "answering")
+    if plan.test.task == "translation":
+        rendering = replace(rendering, template=plan.templates[TRANSLATION])
     return Answering(
-        rendering_of(recipe, plan.templates, "answering"),
+        rendering,
         decoding_of(recipe, seed),
         plan.batch_tokens,
         plan.test.demonstrations,
@@ -88,7 +93,15 @@ def planned_cells(plan: StudyPlan) -> Iterator[Cell]:
 
 
 def lens_questions(plan: StudyPlan, questions: QuestionSet) -> QuestionSet:
-    """Return the questions of a target that the lens looks at: the first of the test set."""
+    """Return the questions of a cell that the lens looks at: the first of the test set."""
     return QuestionSet(
         questions.name, questions.language, questions.examples[: plan.lens.questions]
     )
+
+
+def lens_tasks(plan: StudyPlan) -> tuple[tuple[str, str], ...]:
+    """Return the (task, target) pairs that the lens looks at: the targets, and the contests."""
+    if not plan.lens.questions:
+        return ()
+    contests = [(f"{CONTEST}{s}", t) for t, s in plan.test.contests] if plan.lens.contests else []
+    return (*((QA, t) for t in plan.targets), *contests)

@@ -53,7 +53,7 @@ def score_cell(
     for cause in CAUSES:
         values[f"cause_{cause}"] = _share([s.cause.name == cause for s in scored])
     if rival is not None:
-        values[INTERFERENCE] = _interference(scored, questions, rival)
+        values[INTERFERENCE] = interference(scored, questions, rival)
     return CellScores(
         cell,
         tuple(s.context_id for s in scored),
@@ -69,12 +69,13 @@ def _share(flags: Sequence[bool]) -> Values:
     return np.array(flags, dtype=np.float64)
 
 
-def _interference(
+def interference(
     scored: Sequence[ScoredAnswer], questions: QuestionSet, rival: QuestionSet
 ) -> Values:
-    """1 where the answer is the other language's gold and not this one's; NaN where both are one.
+    """Return 1 where the answer is the other language's gold and not this one's.
 
-    The match is MLQA's, each gold normalised as its own language's.
+    It is NaN where both golds are one. The match is MLQA's, each gold normalised as its own
+    language's.
     """
     mine = {e.id: e for e in questions.examples}
     theirs = {e.id: e for e in rival.examples}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from babelscope.adapt.recipes import Recipe
 from babelscope.adapt.saving import Saving, variant_name
 from babelscope.adapt.tuning import tune
 from babelscope.identity import digest
+from babelscope.infer.lens import Lens
 from babelscope.measure.language_map import LanguageMap
 from babelscope.models.adapters import (
     adapter_fingerprint,
@@ -31,12 +32,13 @@ from babelscope.study.cells import (
     read_counts,
 )
 from babelscope.study.costs import CostBook
-from babelscope.study.lensing import lens_cell, lens_key
-from babelscope.study.materials import QA, Materials
+from babelscope.study.lensing import LensTask, lens_cell, lens_key
+from babelscope.study.materials import QA, Materials, parallel_golds
 from babelscope.study.plan import StudyPlan
 from babelscope.study.schedule import (
     answering_of,
     lens_questions,
+    lens_tasks,
     planned_cells,
     planned_variants,
 )
@@ -51,42 +53,45 @@ Watch = Callable[[Event], None]
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """Where a cell's answers and masses are; `masses` is None without a lens."""
+    """Where a cell's answers are, and what the lens saw; None where it has none."""
 
-    answers: Path
-    masses: Path | None
+    answers: Path | None
+    lens: Path | None
+    task: LensTask | None
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A study while it is worked on."""
+    """A study while it is worked on; `lens` is made of the base, and None without one."""
 
     plan: StudyPlan
     materials: Materials
     loaded: LoadedModel
     store: Path
     costs: CostBook
-    language_map: LanguageMap | None
+    maps: Mapping[str, LanguageMap]
+    lens: Lens | None
     watch: Watch
     total: int
 
 
 Scores = dict[tuple[Variant, str, str], CellScores]
-Masses = dict[tuple[Variant, str], Path]
+Seen = dict[tuple[Variant, str, str], Path]
+"""What the lens saw, by variant, task and target."""
 
 
-def execute(work: Work) -> tuple[Scores, Masses]:
+def execute(work: Work) -> tuple[Scores, Seen]:
     """Do every variant of a plan; returns the scored cells and the lens files."""
     scores: Scores = {}
-    masses: Masses = {}
+    seen: Seen = {}
     count = 0
     for recipe, variant in planned_variants(work.plan):
         folder = None
         if not variant.is_base:
             folder = _adapter(work, recipe, variant, count)
             count += variant.step == recipe.max_steps
-        count = _variant_cells(work, recipe, variant, folder, count, (scores, masses))
-    return scores, masses
+        count = _variant_cells(work, recipe, variant, folder, count, (scores, seen))
+    return scores, seen
 
 
 def _adapter(work: Work, recipe: Recipe, variant: Variant, count: int) -> Path:
@@ -127,10 +132,10 @@ def _variant_cells(
     variant: Variant,
     adapter: Path | None,
     count: int,
-    results: tuple[Scores, Masses],
+    results: tuple[Scores, Seen],
 ) -> int:
     """Do all cells of a variant on one attachment of its adapter; returns the cells done."""
-    scores, masses = results
+    scores, seen = results
     digest_of_adapter = adapter_fingerprint(adapter) if adapter else ""
     cells = [c for c in planned_cells(work.plan) if c.variant == variant]
     todo = []
@@ -142,9 +147,11 @@ def _variant_cells(
             for number, (cell, answering, slots) in enumerate(todo):
                 _do_cell(work, loaded, cell, answering, slots, count + number)
     for cell, _, slots in todo:
-        scores[variant, cell.task, cell.target] = _scored(work, cell, slots.answers)
-        if slots.masses:
-            masses[variant, cell.target] = slots.masses
+        key = (variant, cell.task, cell.target)
+        if slots.answers:
+            scores[key] = _scored(work, cell, slots.answers)
+        if slots.lens:
+            seen[key] = slots.lens
     return count + len(cells)
 
 
@@ -161,21 +168,26 @@ def _with_pool(work: Work, answering: Answering, cell: Cell) -> Answering:
 
 
 def _slots(work: Work, cell: Cell, answering: Answering, adapter: str) -> Slots:
-    questions = work.materials.tests[cell.task, cell.target]
+    plan, questions = work.plan, work.materials.tests[cell.task, cell.target]
     model, dtype = work.loaded.fingerprint, str(work.loaded.dtype)
     key = answering_key(model, dtype, adapter, questions, answering)
-    masses = None
-    if work.language_map is not None and cell.task == QA:
-        seen = lens_questions(work.plan, questions)
-        own = answering_key(model, dtype, adapter, seen, answering)
-        masses = slot(
-            work.store, "lens", lens_key(own, work.language_map, work.plan.lens.positions)
-        )
-    return Slots(slot(work.store, "answers", key), masses)
+    answers = slot(work.store, "answers", key) if plan.test.answers else None
+    if (cell.task, cell.target) not in lens_tasks(plan):
+        return Slots(answers, None, None)
+    task = LensTask(
+        lens_questions(plan, questions),
+        answering,
+        plan.lens.positions,
+        plan.lens.half_depths,
+        parallel_golds(work.materials, cell.task, cell.target),
+        key if "generated" in plan.lens.positions else "",
+    )
+    own = answering_key(model, dtype, adapter, task.questions, answering)
+    return Slots(answers, slot(work.store, "lens", lens_key(own, task, work.maps)), task)
 
 
 def _done(slots: Slots) -> bool:
-    return finished(slots.answers) and (slots.masses is None or finished(slots.masses))
+    return all(finished(folder) for folder in (slots.answers, slots.lens) if folder)
 
 
 @contextmanager
@@ -205,19 +217,17 @@ def _do_cell(
     def seen(done: int, total: int) -> None:
         work.watch(Event("lens", name, done, total, count, work.total))
 
-    with work.costs.measured("answer", name, unless=finished(slots.answers)):
-        answer_cell(loaded, questions, answering, slots.answers, answered)
-    if slots.masses is not None and work.language_map is not None:
-        with work.costs.measured("lens", name, unless=finished(slots.masses)):
-            lens_cell(
-                loaded,
-                lens_questions(work.plan, questions),
-                answering,
-                work.language_map,
-                work.plan.lens.positions,
-                slots.masses,
-                seen,
-            )
+    if slots.answers:
+        with work.costs.measured("answer", name, unless=finished(slots.answers)):
+            answer_cell(loaded, questions, answering, slots.answers, answered)
+    if slots.lens and slots.task and work.lens:
+        generated = {}
+        if slots.answers and slots.task.answers:
+            told = read_answers(slots.answers / "answers.jsonl")
+            generated = {a.id: a.tokens for a in told}
+        with work.costs.measured("lens", name, unless=finished(slots.lens)):
+            lens = replace(work.lens, loaded=loaded)
+            lens_cell(lens, slots.task, slots.lens, generated, seen)
 
 
 def cell_name(cell: Cell) -> str:

@@ -1,0 +1,68 @@
+"""The language maps that a study's lens looks through, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from babelscope.identity import digest
+from babelscope.measure.langid_map import langid_map
+from babelscope.measure.language_map import LanguageMap, load_map, quality, save_map
+from babelscope.models.loading import LoadedModel, tokenizer_fingerprint
+from babelscope.models.tokens import count_tokens, token_forms
+from babelscope.study.maps import study_map, study_texts
+from babelscope.study.materials import Materials
+from babelscope.study.plan import COUNTED, FILE, LANGID, StudyPlan
+
+LANGID_VERSION = "1"
+"""Raised whenever the same tokenizer and languages may give another map than before."""
+
+Maps = Mapping[str, LanguageMap]
+
+
+def study_maps(
+    plan: StudyPlan, materials: Materials, loaded: LoadedModel, folder: Path
+) -> dict[str, LanguageMap]:
+    """Return the maps that a plan names, each made once and kept in `folder`.
+
+    The published map has the languages of the study's counted one, so that their columns can be
+    set side by side.
+    """
+    maps: dict[str, LanguageMap] = {}
+    for name in plan.lens.map_names:
+        if name != LANGID:
+            given = plan.lens.map_file if name == FILE else ""
+            told = (plan.languages, materials.sources, plan.lens.text, folder, given)
+            maps[name] = study_map(loaded, *told)
+    if LANGID in plan.lens.map_names:
+        beside = maps.get(COUNTED) or maps.get(FILE)
+        languages = beside.languages if beside else plan.languages
+        maps[LANGID] = _published(plan, materials, loaded, folder, languages)
+    return {name: maps[name] for name in plan.lens.map_names}
+
+
+def _published(
+    plan: StudyPlan,
+    materials: Materials,
+    loaded: LoadedModel,
+    folder: Path,
+    languages: tuple[str, ...],
+) -> LanguageMap:
+    """Return the map by a language identifier, with its quality on the texts of the counted one.
+
+    It is made from none of them: all are held out.
+    """
+    fingerprint = tokenizer_fingerprint(loaded.tokenizer)
+    texts = study_texts(languages, materials.sources, plan.lens.text)
+    key = digest([LANGID_VERSION, languages, fingerprint, texts])
+    file = folder / f"{LANGID}-{key}.safetensors"
+    if not file.exists():
+        rows = loaded.parts.vocabulary_rows
+        forms = token_forms(loaded.tokenizer, rows)
+        made = langid_map(forms, languages, tokenizer_fingerprint=fingerprint)
+        counted = {code: texts.get(code, []) for code in languages}
+        counts = count_tokens(loaded.tokenizer, counted, rows)[1]
+        found = asdict(quality(made, counts)) if counts.any() else {}
+        save_map(replace(made, quality=found), file)
+    return load_map(file, tokenizer_fingerprint=fingerprint)
