@@ -173,7 +173,7 @@ def _look(
     start = 0
     for item in items:
         stop = start + len(item.places)
-        every = prompts[item.prompt].every
+        every = prompts[item.prompt].every and item.last is not None
         gathering.take(item, seen.part(start, stop), every=every)
         if item.last is not None and pairs[item.prompt]:
             rows = torch.arange(start + item.last, depths * width, width, device=hidden.device)

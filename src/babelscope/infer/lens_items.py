@@ -117,7 +117,7 @@ def _item(
     ids = (*prompt.ids, *continuation[:-1])
     known = (*prompt.ids, *follows)
     wanted = {place for span in spans.values() for place in span}
-    if prompt.every:
+    if prompt.every and holds_last:
         wanted |= set(range(len(ids)))
     if holds_last and prompt.golds:
         wanted.add(len(prompt.ids) - 1)
