@@ -1,0 +1,107 @@
+"""What the benchmarks work on: a model of BLOOM-560M's shape, real questions, and best-of-N times.
+
+Real files are read from the folder in BABELSCOPE_SHARED (or ../shared), as the tests do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, BloomConfig
+
+from babelscope.data.prompts import TEMPLATES
+from babelscope.models.encoding import EncodedPrompt, Rendering, encode_prompt
+from babelscope.models.loading import LoadedModel
+from babelscope.models.parts import locate_parts
+from babelscope.records import Example
+
+SHARED = Path(os.environ.get("BABELSCOPE_SHARED", Path(__file__).parents[2] / "shared"))
+THREADS = 2
+BLOOM_560M = {"hidden_size": 1024, "n_layer": 24, "n_head": 16, "vocab_size": 250880}
+
+
+def unpacked(archive: str) -> Path:
+    folder = Path(tempfile.gettempdir()) / "babelscope-bench" / Path(archive).name.split(".")[0]
+    if not folder.is_dir():
+        folder.mkdir(parents=True)
+        with tarfile.open(SHARED / archive) as tar:
+            tar.extractall(folder, filter="data")
+    return folder
+
+
+@lru_cache(maxsize=1)
+def bloom_560m() -> LoadedModel:
+    """A model of BLOOM-560M's shape with random weights, and a tokenizer of 250,002 entries."""
+    torch.manual_seed(0)
+    # twice the usual spread, so that the best two tokens are seldom close
+    config = BloomConfig(**BLOOM_560M, initializer_range=0.04)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    model.requires_grad_(False)
+    model.generation_config.eos_token_id = None
+    folder = next(unpacked("tokenizers/xlmr.tar.xz").rglob("tokenizer_config.json")).parent
+    return LoadedModel(
+        model=model,
+        tokenizer=AutoTokenizer.from_pretrained(folder),
+        parts=locate_parts(model),
+        name="bloom-560m-shape",
+        fingerprint="random",
+        dtype=torch.float32,
+        device=torch.device("cpu"),
+    )
+
+
+def xquad(language: str, contexts: int, questions: int) -> list[Example]:
+    """The first contexts of XQuAD that have as many questions, and that many of each."""
+    told = json.loads((SHARED / f"data/xquad/xquad.{language}.json").read_text("utf-8"))["data"]
+    paragraphs = [p for article in told for p in article["paragraphs"]]
+    chosen = [p for p in paragraphs if len(p["qas"]) >= questions][:contexts]
+    return [
+        Example(
+            q["id"], language, p["context"], q["question"], (q["answers"][0]["text"],), f"c{n}"
+        )
+        for n, p in enumerate(chosen)
+        for q in p["qas"][:questions]
+    ]
+
+
+def prompts_of(loaded: LoadedModel, examples: Sequence[Example]) -> list[EncodedPrompt]:
+    rendering = Rendering(TEMPLATES["plain"])
+    return [encode_prompt(loaded.tokenizer, rendering, example) for example in examples]
+
+
+def best_times(
+    runs: Mapping[str, Callable[[], object]], repeats: int
+) -> dict[str, tuple[float, object]]:
+    """Seconds of the fastest of some runs of each, taken in turns, with the last result."""
+    torch.set_num_threads(THREADS)
+    best: dict[str, tuple[float, object]] = {}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            result = run()
+            seconds = time.perf_counter() - start
+            best[name] = (min(seconds, best.get(name, (seconds, None))[0]), result)
+    return best
+
+
+def gemm_rate(rows: int, inner: int, columns: int, repeats: int = 5) -> float:
+    """Measured rate of a linear layer in FLOP a second."""
+    torch.set_num_threads(THREADS)
+    x, w = torch.randn(rows, inner), torch.randn(columns, inner)
+    run = {"gemm": lambda: torch.nn.functional.linear(x, w)}
+    return 2 * rows * inner * columns / best_times(run, repeats)["gemm"][0]
+
+
+def read_rate(repeats: int = 3) -> float:
+    """Measured rate of reading memory in bytes a second."""
+    torch.set_num_threads(THREADS)
+    x = torch.ones(1 << 28)
+    return x.numel() * 4 / best_times({"read": x.sum}, repeats)["read"][0]
