@@ -64,9 +64,7 @@ def xquad(language: str, contexts: int, questions: int) -> list[Example]:
     paragraphs = [p for article in told for p in article["paragraphs"]]
     chosen = [p for p in paragraphs if len(p["qas"]) >= questions][:contexts]
     return [
-        Example(
-            q["id"], language, p["context"], q["question"], (q["answers"][0]["text"],), f"c{n}"
-        )
+        Example(q["id"], language, p["context"], q["question"], (q["answers"][0]["text"],), f"c{n}")
         for n, p in enumerate(chosen)
         for q in p["qas"][:questions]
     ]

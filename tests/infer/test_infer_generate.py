@@ -11,10 +11,14 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from tiny import FAMILIES, tiny_model, tiny_tokenizer
+from transformers import MambaConfig
 
 from babelscope.errors import ModelError, SettingError
-from babelscope.infer import generate
+from babelscope.infer import generate, passes
 from babelscope.infer.generate import Decoding, generate_answers
+from babelscope.infer.passes import token_bytes
+from babelscope.infer.prefixes import prefix_tree
+from babelscope.infer.room import sliding_layers
 from babelscope.infer.sampling import answer_generator, choose_tokens, cut_tail
 from babelscope.models.encoding import EncodedPrompt
 from babelscope.models.loading import LoadedModel
@@ -55,6 +59,21 @@ def _prompts(count: int, *, longest: int = 60, seed: int = 0) -> list[EncodedPro
         )
         for n in range(count)
     ]
+
+
+def _branching(seed: int = 0) -> list[EncodedPrompt]:
+    """Prompts in no order: some share demonstrations, some a context too, some nothing."""
+    draw = random.Random(seed)
+
+    def tokens(count: int) -> tuple[int, ...]:
+        return tuple(draw.randrange(4, len(TOKENIZER)) for _ in range(count))
+
+    demonstrations, rows = tokens(21), [tokens(n) for n in (1, 7, 40)]
+    for context in (tokens(n) for n in (12, 30, 47)):
+        rows += [demonstrations + context + tokens(draw.randint(1, 9)) for _ in range(4)]
+    rows += [demonstrations + tokens(3), demonstrations, rows[5], rows[5][:-1]]
+    draw.shuffle(rows)
+    return [EncodedPrompt(str(n), ids, False, False) for n, ids in enumerate(rows)]
 
 
 def _one_by_one(
@@ -113,6 +132,46 @@ def test_batches_equal_transformers_one_at_a_time(family: str) -> None:
     assert len({a.prediction for a in expected}) > 3
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_shared_beginnings_change_no_answer(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = _loaded(family, newline=1.7, eos=1.7)
+    prompts, decoding = _branching(), Decoding(12)
+    tree = prefix_tree([p.ids for p in prompts])
+    assert any(stretch.parent >= 0 for stretch in tree.shared)
+    expected = [_reference(loaded, p, decoding) for p in prompts]
+    for batch_tokens in (1, 60, 8192):  # a row a pass, a few rows, all
+        shared = generate_answers(
+            loaded, prompts, decoding, language="eng_Latn", batch_tokens=batch_tokens
+        )
+        assert shared == expected
+    monkeypatch.setattr(passes, "prefix_tree", lambda ids: prefix_tree(ids, shortest=10**6))
+    assert generate_answers(loaded, prompts, decoding, language="eng_Latn") == expected
+
+
+def test_what_is_shared_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded, prompts = _loaded("bloom"), _branching()
+    tree = prefix_tree([p.ids for p in prompts])
+    read = 0
+    real = passes.extend_rows
+
+    def counted(loaded: LoadedModel, room: object, rows: slice, own: Sequence[Sequence[int]]):
+        nonlocal read
+        read += sum(map(len, own))
+        return real(loaded, room, rows, own)
+
+    monkeypatch.setattr(passes, "extend_rows", counted)
+    generate_answers(loaded, prompts, Decoding(1), language="x")
+    # 1 token to learn the size of a token's keys and values
+    assert read == 1 + sum(s.end - s.start for s in (*tree.shared, *tree.own))
+    assert read < 0.6 * sum(len(p.ids) for p in prompts)
+
+
+def test_a_recurrent_state_is_refused() -> None:
+    config = MambaConfig(num_hidden_layers=1)
+    with pytest.raises(ModelError, match="layer 0 of mamba"):
+        sliding_layers(config)
+
+
 def test_answers_end_in_every_way() -> None:
     seen = set()
     for family in FAMILIES:
@@ -140,26 +199,13 @@ def test_the_newline_stop_can_be_turned_off() -> None:
         assert long.new_tokens >= short.new_tokens
 
 
-class _Script(torch.nn.Module):
-    """A stand-in for a model's forward pass: it says fixed tokens whatever it reads."""
-
-    def __init__(self, loaded: LoadedModel, tokens: Sequence[int]) -> None:
-        super().__init__()
-        self.config, self.generation_config = loaded.model.config, loaded.model.generation_config
-        self.tokens, self.step = list(tokens), 0
-
-    def forward(self, input_ids: torch.Tensor, **_: object) -> object:
-        logits = torch.zeros(len(input_ids), 1, 512)
-        logits[:, 0, self.tokens[self.step]] = 1.0
-        self.step += 1
-        return type("Output", (), {"logits": logits})()
-
-
-def _said(*tokens: int, decoding: Decoding | None = None) -> Answer:
-    loaded = _loaded("llama")
-    loaded = dataclasses.replace(loaded, model=_Script(loaded, tokens))
-    chosen = decoding or Decoding(len(tokens))
-    return generate_answers(loaded, _prompts(1), chosen, language="x")[0]
+def _said(*tokens: int, loaded: LoadedModel | None = None, limit: int = 0) -> Answer:
+    """The answer of a model that says fixed tokens whatever it reads."""
+    script = iter(tokens)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generate, "choose_tokens", lambda *_: [next(script)])
+        decoding = Decoding(limit or len(tokens))
+        return generate_answers(loaded or _loaded("llama"), _prompts(1), decoding, language="x")[0]
 
 
 def _ids(text: str) -> list[int]:
@@ -186,9 +232,9 @@ def test_a_newline_inside_a_token_ends_the_text() -> None:
     tokenizer = tiny_tokenizer()
     tokenizer.add_tokens([" end.\n\nQ"])
     inside = tokenizer.convert_tokens_to_ids(" end.\n\nQ")
-    loaded = dataclasses.replace(_loaded("llama"), tokenizer=tokenizer)
-    loaded = dataclasses.replace(loaded, model=_Script(loaded, [inside, inside]))
-    answer = generate_answers(loaded, _prompts(1), Decoding(2), language="x")[0]
+    answer = _said(
+        inside, inside, loaded=dataclasses.replace(_loaded("llama"), tokenizer=tokenizer)
+    )
     assert (answer.prediction, answer.stopped, answer.new_tokens) == ("end.", "newline", 1)
 
 
@@ -196,8 +242,7 @@ def test_all_end_tokens_of_the_generation_settings_end_an_answer() -> None:
     loaded = _loaded("llama")
     other = _ids("a")[0]
     loaded.model.generation_config.eos_token_id = [7, other]
-    loaded = dataclasses.replace(loaded, model=_Script(loaded, [*_ids("b"), other, 9]))
-    answer = generate_answers(loaded, _prompts(1), Decoding(3), language="x")[0]
+    answer = _said(*_ids("b"), other, 9, loaded=loaded)
     assert (answer.stopped, answer.new_tokens) == ("eos", 2)
 
 
@@ -271,20 +316,27 @@ def test_an_adapted_model_answers_in_batches_alike(family: str) -> None:
     assert answers == [_reference(tuned, p, Decoding(8)) for p in _prompts(6)]
 
 
-def test_out_of_memory_halves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_halves_the_rounds_from_there_on(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = _loaded("qwen2")
-    expected = generate_answers(loaded, _prompts(7), Decoding(5), language="x")
+    expected = generate_answers(loaded, _prompts(15), Decoding(5), language="x")
+    # rounds of 8 rows, so that the second one is halved before it is tried
+    longest = max(len(p.ids) for p in _prompts(15))
+    width = 8 * (longest + 5) * token_bytes(loaded)
+    monkeypatch.setattr(generate, "ROOM_BYTES", width // 1024)
     real, sizes = generate._generate, []
 
-    def small(loaded: LoadedModel, prompts: Sequence[EncodedPrompt], decoding: Decoding) -> object:
+    def small(loaded: LoadedModel, prompts: Sequence[EncodedPrompt], *rest: object) -> object:
         sizes.append(len(prompts))
         if len(prompts) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
-        return real(loaded, prompts, decoding)
+        return real(loaded, prompts, *rest)
 
     monkeypatch.setattr(generate, "_generate", small)
-    assert generate_answers(loaded, _prompts(7), Decoding(5), language="x") == expected
-    assert sizes == [7, 3, 1, 2, 4, 2, 2]
+    answers = generate_answers(loaded, _prompts(15), Decoding(5), language="x", batch_tokens=1024)
+    assert answers == expected
+    assert sizes[:2] == [8, 4]
+    assert sum(n for n in sizes if n <= 2) == 15
+    assert sizes.count(8) == sizes.count(4) == 1
 
 
 def test_out_of_memory_for_one_prompt_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,5 +61,8 @@ def _order(sequences: Sequence[Sequence[int]], tree: PrefixTree) -> list[int]:
             longest[node] = max(longest[node], own.end)
             node = tree.shared[node].parent
         lineage.append(nodes)
-    keys = [[(-longest[n], n) for n in nodes] + [(-own.end, own.member)] for nodes, own in zip(lineage, tree.own, strict=True)]
+    keys = [
+        [*((-longest[node], node) for node in nodes), (-own.end, own.member)]
+        for nodes, own in zip(lineage, tree.own, strict=True)
+    ]
     return sorted(range(len(sequences)), key=lambda i: keys[i])

@@ -26,6 +26,10 @@ See = Callable[[Sequence[int], Tensor], None]
 own ends, flush right."""
 
 
+CACHED_BYTES = 8 << 20
+"""On a CPU, the widest activations of a pass: larger ones leave the cache, and cost page faults."""
+
+
 class _PassEndedError(Exception):
     """Ends a forward pass after the last block; never leaves this file."""
 
@@ -38,6 +42,9 @@ def read_together(
     No pass is over more than `batch_tokens` tokens, a single sequence excepted; `spare` columns
     are left for what follows. Returns the room and the sequence of each of its rows.
     """
+    if loaded.device.type == "cpu":
+        # a block's inner width is 4 x its own in most architectures
+        batch_tokens = min(batch_tokens, CACHED_BYTES // (16 * loaded.parts.width))
     tree = prefix_tree(sequences)
     sources: list[Source | None] = [None] * (len(tree.shared) + 1)  # the last is that of -1
     sliding = sliding_layers(loaded.model.config)

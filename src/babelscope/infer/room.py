@@ -8,9 +8,12 @@ its window.
 
 from __future__ import annotations
 
+import math
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 from transformers.cache_utils import (
     Cache,
@@ -21,6 +24,9 @@ from transformers.cache_utils import (
 )
 
 from babelscope.errors import ModelError
+
+HUGE = 2 << 20
+"""Bytes of a huge page."""
 
 
 @dataclass(slots=True)
@@ -97,14 +103,21 @@ def new_room(
 
 
 def _make_layer(room: Room, layer: int, like: tuple[Tensor, Tensor]) -> None:
+    # zeros, as padding is masked but must be a number
     keys, values = (
-        t.new_empty(len(room.lengths), t.shape[1], room.capacity, t.shape[3]) for t in like
+        _zeros(t, (len(room.lengths), t.shape[1], room.capacity, t.shape[3])) for t in like
     )
     room.layers[layer] = keys, values
-    for tensor in (keys, values):
-        for row, length in enumerate(room.lengths):
-            # the padding is masked, but what memory held before might be no number
-            tensor[row, :, : room.filled - length] = 0
+
+
+def _zeros(like: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return zeros; on Linux from huge pages, as gigabytes in small ones take seconds to map."""
+    size = math.prod(shape) * like.element_size()
+    if like.device.type != "cpu" or size < HUGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_zeros(shape)
+    memory = mmap.mmap(-1, -(-size // HUGE) * HUGE)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype, count=math.prod(shape)).view(shape)
 
 
 def _branch(room: Room, row: int, source: Source, layer: int, own: int) -> None:
