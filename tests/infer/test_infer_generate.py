@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from tiny import FAMILIES, tiny_model, tiny_tokenizer
+from tiny import FAMILIES, tiny_tokenizer
+from toy_model import EOS, TOKENIZER, tiny_loaded
 from transformers import MambaConfig
 
 from babelscope.errors import ModelError, SettingError
@@ -22,30 +23,7 @@ from babelscope.infer.room import sliding_layers
 from babelscope.infer.sampling import answer_generator, choose_tokens, cut_tail
 from babelscope.models.encoding import EncodedPrompt
 from babelscope.models.loading import LoadedModel
-from babelscope.models.parts import locate_parts
 from babelscope.records import Answer
-
-TOKENIZER = tiny_tokenizer()
-NEWLINE = TOKENIZER("\n", add_special_tokens=False)["input_ids"][0]
-EOS = TOKENIZER.eos_token_id
-
-
-def _loaded(family: str, *, newline: float = 0.0, eos: float = 0.0) -> LoadedModel:
-    """A tiny model whose newline and end rows are scaled, so that answers end in all ways."""
-    model = tiny_model(family)
-    with torch.no_grad():
-        for row, factor in ((NEWLINE, newline), (EOS, eos)):
-            if factor:
-                model.get_output_embeddings().weight[row] *= factor
-    return LoadedModel(
-        model=model,
-        tokenizer=TOKENIZER,
-        parts=locate_parts(model),
-        name=family,
-        fingerprint=family,
-        dtype=torch.float32,
-        device=torch.device("cpu"),
-    )
 
 
 def _prompts(count: int, *, longest: int = 60, seed: int = 0) -> list[EncodedPrompt]:
@@ -121,7 +99,7 @@ def _reference(loaded: LoadedModel, prompt: EncodedPrompt, decoding: Decoding) -
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_batches_equal_transformers_one_at_a_time(family: str) -> None:
-    loaded = _loaded(family, newline=1.7, eos=1.7)
+    loaded = tiny_loaded(family, newline=1.7, eos=1.7)
     prompts = _prompts(14)
     decoding = Decoding(max_new_tokens=12)
     expected = [_reference(loaded, p, decoding) for p in prompts]
@@ -134,7 +112,7 @@ def test_batches_equal_transformers_one_at_a_time(family: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_shared_beginnings_change_no_answer(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded = _loaded(family, newline=1.7, eos=1.7)
+    loaded = tiny_loaded(family, newline=1.7, eos=1.7)
     prompts, decoding = _branching(), Decoding(12)
     tree = prefix_tree([p.ids for p in prompts])
     assert any(stretch.parent >= 0 for stretch in tree.shared)
@@ -144,12 +122,14 @@ def test_shared_beginnings_change_no_answer(family: str, monkeypatch: pytest.Mon
             loaded, prompts, decoding, language="eng_Latn", batch_tokens=batch_tokens
         )
         assert shared == expected
-    monkeypatch.setattr(passes, "prefix_tree", lambda ids: prefix_tree(ids, shortest=10**6))
+    monkeypatch.setattr(
+        passes, "prefix_tree", lambda ids, kept: prefix_tree(ids, kept, shortest=10**6)
+    )
     assert generate_answers(loaded, prompts, decoding, language="eng_Latn") == expected
 
 
 def test_what_is_shared_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded, prompts = _loaded("bloom"), _branching()
+    loaded, prompts = tiny_loaded("bloom"), _branching()
     tree = prefix_tree([p.ids for p in prompts])
     read = 0
     real = passes.extend_rows
@@ -175,7 +155,7 @@ def test_a_recurrent_state_is_refused() -> None:
 def test_answers_end_in_every_way() -> None:
     seen = set()
     for family in FAMILIES:
-        loaded = _loaded(family, newline=1.7, eos=1.7)
+        loaded = tiny_loaded(family, newline=1.7, eos=1.7)
         answers = generate_answers(loaded, _prompts(14), Decoding(12), language="eng_Latn")
         seen |= {a.stopped for a in answers}
         for answer in answers:
@@ -188,7 +168,7 @@ def test_answers_end_in_every_way() -> None:
 
 
 def test_the_newline_stop_can_be_turned_off() -> None:
-    loaded = _loaded("llama", newline=3.0)
+    loaded = tiny_loaded("llama", newline=3.0)
     prompts = _prompts(10)
     on = generate_answers(loaded, prompts, Decoding(8), language="x")
     off = generate_answers(loaded, prompts, Decoding(8, stop_at_newline=False), language="x")
@@ -199,13 +179,15 @@ def test_the_newline_stop_can_be_turned_off() -> None:
         assert long.new_tokens >= short.new_tokens
 
 
-def _said(*tokens: int, loaded: LoadedModel | None = None, limit: int = 0) -> Answer:
+def _said(*tokens: int, loaded: LoadedModel | None = None) -> Answer:
     """The answer of a model that says fixed tokens whatever it reads."""
     script = iter(tokens)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(generate, "choose_tokens", lambda *_: [next(script)])
-        decoding = Decoding(limit or len(tokens))
-        return generate_answers(loaded or _loaded("llama"), _prompts(1), decoding, language="x")[0]
+        decoding = Decoding(len(tokens))
+        return generate_answers(
+            loaded or tiny_loaded("llama"), _prompts(1), decoding, language="x"
+        )[0]
 
 
 def _ids(text: str) -> list[int]:
@@ -233,13 +215,13 @@ def test_a_newline_inside_a_token_ends_the_text() -> None:
     tokenizer.add_tokens([" end.\n\nQ"])
     inside = tokenizer.convert_tokens_to_ids(" end.\n\nQ")
     answer = _said(
-        inside, inside, loaded=dataclasses.replace(_loaded("llama"), tokenizer=tokenizer)
+        inside, inside, loaded=dataclasses.replace(tiny_loaded("llama"), tokenizer=tokenizer)
     )
     assert (answer.prediction, answer.stopped, answer.new_tokens) == ("end.", "newline", 1)
 
 
 def test_all_end_tokens_of_the_generation_settings_end_an_answer() -> None:
-    loaded = _loaded("llama")
+    loaded = tiny_loaded("llama")
     other = _ids("a")[0]
     loaded.model.generation_config.eos_token_id = [7, other]
     answer = _said(*_ids("b"), other, 9, loaded=loaded)
@@ -247,7 +229,7 @@ def test_all_end_tokens_of_the_generation_settings_end_an_answer() -> None:
 
 
 def test_a_models_own_sampling_settings_change_nothing() -> None:
-    loaded = _loaded("qwen2")
+    loaded = tiny_loaded("qwen2")
     plain = generate_answers(loaded, _prompts(4), Decoding(6), language="x")
     loaded.model.generation_config.do_sample = True
     loaded.model.generation_config.repetition_penalty = 5.0
@@ -258,7 +240,7 @@ SAMPLED = Decoding(10, temperature=1.0, top_k=50, top_p=0.95, seed=3)
 
 
 def test_sampled_answers_depend_on_the_seed_and_not_on_the_batch() -> None:
-    loaded = _loaded("bloom")
+    loaded = tiny_loaded("bloom")
     prompts = _prompts(9)
     together = generate_answers(loaded, prompts, SAMPLED, language="eng_Latn")
     assert _one_by_one(loaded, prompts, SAMPLED) == together
@@ -269,7 +251,7 @@ def test_sampled_answers_depend_on_the_seed_and_not_on_the_batch() -> None:
 
 
 def test_cold_sampling_is_greedy() -> None:
-    loaded = _loaded("bloom")
+    loaded = tiny_loaded("bloom")
     cold = Decoding(10, temperature=1e-4)
     assert generate_answers(loaded, _prompts(5), cold, language="x") == generate_answers(
         loaded, _prompts(5), Decoding(10), language="x"
@@ -305,7 +287,7 @@ def test_sampling_follows_the_probabilities() -> None:
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 @pytest.mark.parametrize("family", ["bloom", "qwen2"])
 def test_an_adapted_model_answers_in_batches_alike(family: str) -> None:
-    loaded = _loaded(family)
+    loaded = tiny_loaded(family)
     plain = generate_answers(loaded, _prompts(6), Decoding(8), language="eng_Latn")
     config = LoraConfig(r=8, target_modules="all-linear", init_lora_weights=False)
     torch.manual_seed(1)
@@ -317,12 +299,12 @@ def test_an_adapted_model_answers_in_batches_alike(family: str) -> None:
 
 
 def test_out_of_memory_halves_the_rounds_from_there_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded = _loaded("qwen2")
+    loaded = tiny_loaded("qwen2")
     expected = generate_answers(loaded, _prompts(15), Decoding(5), language="x")
     # rounds of 8 rows, so that the second one is halved before it is tried
     longest = max(len(p.ids) for p in _prompts(15))
     width = 8 * (longest + 5) * token_bytes(loaded)
-    monkeypatch.setattr(generate, "ROOM_BYTES", width // 1024)
+    monkeypatch.setattr(passes, "ROOM_BYTES", width // 1024)
     real, sizes = generate._generate, []
 
     def small(loaded: LoadedModel, prompts: Sequence[EncodedPrompt], *rest: object) -> object:
@@ -345,7 +327,7 @@ def test_out_of_memory_for_one_prompt_names_it(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(generate, "_generate", never)
     with pytest.raises(ModelError, match="example 0"):
-        generate_answers(_loaded("qwen2"), _prompts(1), Decoding(), language="x")
+        generate_answers(tiny_loaded("qwen2"), _prompts(1), Decoding(), language="x")
 
 
 def test_other_faults_are_not_taken_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,15 +336,15 @@ def test_other_faults_are_not_taken_for_memory(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(generate, "_generate", broken)
     with pytest.raises(RuntimeError, match="shapes"):
-        generate_answers(_loaded("qwen2"), _prompts(2), Decoding(), language="x")
+        generate_answers(tiny_loaded("qwen2"), _prompts(2), Decoding(), language="x")
 
 
 def test_no_prompts_no_answers() -> None:
-    assert generate_answers(_loaded("bloom"), [], Decoding(), language="x") == []
+    assert generate_answers(tiny_loaded("bloom"), [], Decoding(), language="x") == []
 
 
 def test_prompts_beyond_the_models_positions() -> None:
-    loaded = _loaded("llama")
+    loaded = tiny_loaded("llama")
     loaded.model.config.max_position_embeddings = 40
     long = EncodedPrompt("0", (5,) * 39, False, False)
     with pytest.raises(SettingError, match=r"40 positions.*found 39 \+ 2"):

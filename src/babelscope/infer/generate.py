@@ -12,9 +12,16 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from babelscope.errors import ModelError, SettingError
+from babelscope.errors import SettingError
 from babelscope.infer.batches import plan_rounds
-from babelscope.infer.passes import base_model, extend_rows, read_together, token_bytes
+from babelscope.infer.memory import in_rounds
+from babelscope.infer.passes import (
+    BATCH_TOKENS,
+    base_model,
+    extend_rows,
+    read_together,
+    room_tokens,
+)
 from babelscope.infer.room import Room, add_column, drop_rows
 from babelscope.infer.sampling import Decoding, answer_generator, choose_tokens
 from babelscope.models.encoding import EncodedPrompt
@@ -23,14 +30,6 @@ from babelscope.models.parts import normalise, unembed_hidden
 from babelscope.records import Answer, Stop
 
 __all__ = ["BATCH_TOKENS", "Decoding", "generate_answers", "plan_answers"]
-
-BATCH_TOKENS = 8192
-"""Tokens of a pass at most, unless said otherwise."""
-
-ROOM_BYTES = 1 << 19
-"""Memory for keys and values, for each token of a pass: 4 GiB where a pass has 8,192."""
-
-NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 @dataclass(slots=True)
@@ -55,10 +54,9 @@ def plan_answers(
     Raises:
         SettingError: `batch_tokens` is below 1.
     """
-    if batch_tokens < 1:
-        raise SettingError("batch_tokens", expected=">= 1", found=str(batch_tokens))
-    room_tokens = batch_tokens * ROOM_BYTES // token_bytes(loaded)
-    return plan_rounds([p.ids for p in prompts], decoding.max_new_tokens, room_tokens)
+    return plan_rounds(
+        [p.ids for p in prompts], decoding.max_new_tokens, room_tokens(loaded, batch_tokens)
+    )
 
 
 def generate_answers(
@@ -82,41 +80,12 @@ def generate_answers(
     if not prompts:
         return []
     _check_lengths(loaded, prompts, decoding)
-    waiting = plan_answers(loaded, prompts, decoding, batch_tokens)[::-1]
-    rows: dict[int, _Row] = {}
-    most = len(prompts)
-    while waiting:
-        places = waiting.pop()
-        part = [prompts[i] for i in places]
-        done = None if len(part) > most else _unless_full(loaded, part, decoding, batch_tokens)
-        if done is not None:
-            rows |= zip(places, done, strict=True)
-            continue
-        if len(part) == 1:
-            raise ModelError(
-                f"example {part[0].id}",
-                expected=f"memory for {len(part[0].ids)} tokens",
-                found="none left",
-                remedy="lower max_tokens or use a smaller dtype",
-            )
-        most = min(most, -(-len(part) // 2))
-        waiting += [places[most:], places[:most]]
-    return [_answer(rows[i], language) for i in range(len(prompts))]
-
-
-def _unless_full(
-    loaded: LoadedModel, prompts: Sequence[EncodedPrompt], decoding: Decoding, batch_tokens: int
-) -> list[_Row] | None:
-    """Answer a round; None if memory runs out."""
-    try:
-        return _generate(loaded, prompts, decoding, batch_tokens)
-    except RuntimeError as error:
-        if not any(sign in str(error) for sign in NO_MEMORY):
-            raise
-    # outside the handler: the error's traceback holds the failed round's tensors alive
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return None
+    rows = in_rounds(
+        plan_answers(loaded, prompts, decoding, batch_tokens),
+        lambda places: _generate(loaded, [prompts[i] for i in places], decoding, batch_tokens),
+        [prompt.id for prompt in prompts],
+    )
+    return [_answer(row, language) for row in rows]
 
 
 def _check_lengths(

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 import torch
 from torch import Tensor, nn
 
+from babelscope.errors import SettingError
 from babelscope.infer.batches import plan_batches
 from babelscope.infer.prefixes import Stretch, prefix_tree
 from babelscope.infer.room import Room, Source, new_room, pass_cache, sliding_layers
@@ -26,6 +27,12 @@ See = Callable[[Sequence[int], Tensor], None]
 own ends, flush right."""
 
 
+BATCH_TOKENS = 8192
+"""Tokens of a pass at most, unless said otherwise."""
+
+ROOM_BYTES = 1 << 19
+"""Memory for keys and values, for each token of a pass: 4 GiB where a pass has 8,192."""
+
 CACHED_BYTES = 8 << 20
 """On a CPU, the widest activations of a pass: larger ones leave the cache, and cost page faults."""
 
@@ -35,17 +42,25 @@ class _PassEndedError(Exception):
 
 
 def read_together(
-    loaded: LoadedModel, sequences: Sequence[Ids], *, spare: int, batch_tokens: int, see: See
+    loaded: LoadedModel,
+    sequences: Sequence[Ids],
+    *,
+    see: See,
+    spare: int = 0,
+    batch_tokens: int = BATCH_TOKENS,
+    kept: Sequence[int] | None = None,
 ) -> tuple[Room, list[int]]:
     """Read sequences into one room, each stretch that some share only once.
 
     No pass is over more than `batch_tokens` tokens, a single sequence excepted; `spare` columns
-    are left for what follows. Returns the room and the sequence of each of its rows.
+    are left for what follows. The last `kept` tokens of each sequence (1 by default) are read
+    with it, not with others, so that `see` is shown their states. Returns the room and the
+    sequence of each of its rows.
     """
     if loaded.device.type == "cpu":
         # a block's inner width is 4 x its own in most architectures
         batch_tokens = min(batch_tokens, CACHED_BYTES // (16 * loaded.parts.width))
-    tree = prefix_tree(sequences)
+    tree = prefix_tree(sequences, kept)
     sources: list[Source | None] = [None] * (len(tree.shared) + 1)  # the last is that of -1
     sliding = sliding_layers(loaded.model.config)
     for level in _levels(tree.shared):
@@ -126,6 +141,19 @@ def extend_rows(loaded: LoadedModel, room: Room, rows: slice, own: Sequence[Ids]
             **extra,
         )
     return kept[0]
+
+
+def room_tokens(loaded: LoadedModel, batch_tokens: int) -> int:
+    """Return how many tokens may be held while passes have `batch_tokens` at most.
+
+    It depends on the model's shape, not on the machine: an interrupted plan can go on elsewhere.
+
+    Raises:
+        SettingError: `batch_tokens` is below 1.
+    """
+    if batch_tokens < 1:
+        raise SettingError("batch_tokens", expected=">= 1", found=str(batch_tokens))
+    return batch_tokens * ROOM_BYTES // token_bytes(loaded)
 
 
 def token_bytes(loaded: LoadedModel) -> int:

@@ -38,19 +38,27 @@ class PrefixTree:
 
 
 def prefix_tree(
-    sequences: Sequence[Sequence[int]], *, shortest: int = SHORTEST_SHARED
+    sequences: Sequence[Sequence[int]],
+    kept: Sequence[int] | None = None,
+    *,
+    shortest: int = SHORTEST_SHARED,
 ) -> PrefixTree:
     """Find what sequences of tokens share at their beginnings.
 
-    Each keeps a token of its own at least, the one that its continuation is predicted from.
+    Each keeps its last `kept` tokens for itself; at least one, the default, from which its
+    continuation is predicted.
     """
-    order = sorted(range(len(sequences)), key=lambda i: (tuple(sequences[i]), i))
+    heads = [
+        ids[: len(ids) - n + 1]
+        for ids, n in zip(sequences, kept or [1] * len(sequences), strict=True)
+    ]
+    order = sorted(range(len(heads)), key=lambda i: (tuple(heads[i]), i))
     shared: list[Stretch] = []
     own = [Stretch(i, 0, len(ids), -1) for i, ids in enumerate(sequences)]
 
     def grow(members: Sequence[int], parent: int, depth: int) -> None:
         start = shared[parent].end if parent >= 0 else 0
-        for run, end in _runs(sequences, members, start + shortest):
+        for run, end in _runs(heads, members, start + shortest):
             node = len(shared)
             shared.append(Stretch(run[0], start, end, parent))
             for i in run:
