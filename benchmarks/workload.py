@@ -103,3 +103,17 @@ def read_rate(repeats: int = 3) -> float:
     torch.set_num_threads(THREADS)
     x = torch.ones(1 << 28)
     return x.numel() * 4 / best_times({"read": x.sum}, repeats)["read"][0]
+
+
+def top_two_gap(loaded: LoadedModel, ids: Sequence[int]) -> float:
+    """The gap of the two largest logits after some tokens."""
+    with torch.inference_mode():
+        logits = loaded.model(input_ids=torch.tensor([list(ids)]), logits_to_keep=1).logits[0, -1]
+    best = logits.topk(2).values
+    return float(best[0] - best[1])
+
+
+def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a Markdown table."""
+    for row in (names, ["---"] * len(names), *rows):
+        print("| " + " | ".join(row) + " |")

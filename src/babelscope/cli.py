@@ -251,7 +251,15 @@ def map_languages(model: str, *, text: Path, out: Path, as_json: Json = False) -
 
 
 @app.command
-def check(model: str, *, loading: ModelOptions = LOADING, as_json: Json = False) -> None:
+def check(
+    model: str,
+    *,
+    drift: Annotated[
+        bool, Parameter(negative="", help="Count answers that batch, padding or dtype turn over.")
+    ] = False,
+    loading: ModelOptions = LOADING,
+    as_json: Json = False,
+) -> None:
     """Say whether a model works here: its parts, its size, its tokens per language.
 
     Example: babelscope check mini
@@ -259,7 +267,11 @@ def check(model: str, *, loading: ModelOptions = LOADING, as_json: Json = False)
     from babelscope.study.check import check_model
 
     found = check_model(
-        model, dtype=loading.dtype, device=loading.device, revision=loading.revision
+        model,
+        dtype=loading.dtype,
+        device=loading.device,
+        revision=loading.revision,
+        drift=drift,
     )
     _print(found, as_json)
 

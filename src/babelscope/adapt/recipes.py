@@ -52,7 +52,13 @@ _REALS: Mapping[str, tuple[float, float]] = {
     "top_p": (0.0, 1.0),
 }
 _POSITIVE = ("alpha", "top_p")
-_SWITCHES = ("length_grouped", "train_eos", "stop_at_newline", "shuffle_answers")
+_SWITCHES = (
+    "length_grouped",
+    "activation_checkpointing",
+    "train_eos",
+    "stop_at_newline",
+    "shuffle_answers",
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,8 @@ class Recipe:
 
     Optimiser: AdamW, `learning_rate` 0-1 (0 is a control), `schedule`, `warmup` in steps,
     `weight_decay` 0-1, `clip` (largest norm of the gradient, 0 is off), `batch_size` examples a
-    device times `accumulation`, `max_steps`, `length_grouped` (batches of like length).
+    device times `accumulation`, `max_steps`, `length_grouped` (batches of like length),
+    `activation_checkpointing` (blocks run again for the gradient: less memory, more time).
 
     Rendering: `template`, `max_tokens` of prompt and answer, `answer_tokens` (room kept for the
     answer, and the most that are generated), `begin_train` and `begin_answer` (the token before
@@ -96,6 +103,7 @@ class Recipe:
     max_tokens: int = 1024
     precision: Literal["bf16", "fp32"] = "bf16"
     length_grouped: bool = True
+    activation_checkpointing: bool = False
     loss: Literal["answer", "all"] = "answer"
     train_eos: bool = True
     begin_train: Begin = "tokenizer"
