@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tarfile
 import tempfile
 import time
@@ -86,6 +87,7 @@ def best_times(
             start = time.perf_counter()
             result = run()
             seconds = time.perf_counter() - start
+            print(f"  {name}: {seconds:.2f} s", file=sys.stderr, flush=True)
             best[name] = (min(seconds, best.get(name, (seconds, None))[0]), result)
     return best
 

@@ -62,21 +62,18 @@ def summed_loss(parts: ModelParts, normed: Tensor, targets: Tensor) -> Tensor:
     """Return the summed cross entropy in nats of states (n, width) that predict tokens (n,)."""
     rows = max(CHUNK_BYTES // (4 * parts.vocabulary_rows), 1)
     head = parts.unembed
-    plain = type(head) is nn.Linear and parts.logit_scale == 1.0 and parts.soft_cap is None
-    # absent from older torch; trained heads need a gradient that its chunks do not share
+    linear = parts.logit_scale == 1.0 and parts.soft_cap is None
+    # absent from older torch
     kernel = getattr(torch.nn.functional, "linear_cross_entropy", None)
-    if plain and kernel and not head.weight.requires_grad:
+    if kernel and linear and isinstance(head, nn.Linear):
         chunked = len(normed) > rows
         options = torch.nn.LinearCrossEntropyOptions(batch_chunk_size=rows) if chunked else None
-        weight: Tensor = head.weight
-        return kernel(
-            normed.to(weight.dtype),
-            weight,
-            targets,
-            linear_bias=head.bias,
-            reduction="sum",
-            options=options,
-        ).float()
+        states = normed.to(head.weight.dtype)
+        bias = head.bias
+        total: Tensor = kernel(
+            states, head.weight, targets, linear_bias=bias, reduction="sum", options=options
+        )
+        return total.float()
     parts_of = zip(normed.split(rows), targets.split(rows), strict=True)
     return torch.stack([_piece(parts, states, told) for states, told in parts_of]).sum()
 
