@@ -52,13 +52,6 @@ _REALS: Mapping[str, tuple[float, float]] = {
     "top_p": (0.0, 1.0),
 }
 _POSITIVE = ("alpha", "top_p")
-_SWITCHES = (
-    "length_grouped",
-    "activation_checkpointing",
-    "train_eos",
-    "stop_at_newline",
-    "shuffle_answers",
-)
 
 
 @dataclass(frozen=True)
@@ -125,9 +118,9 @@ class Recipe:
         for field, known in _CHOICES.items():
             if getattr(self, field) not in known:
                 raise _bad(self, field, " or ".join(known))
-        for field in _SWITCHES:
-            if not isinstance(getattr(self, field), bool):
-                raise _bad(self, field, "true or false")
+        for switch in (f.name for f in fields(self) if isinstance(f.default, bool)):
+            if not isinstance(getattr(self, switch), bool):
+                raise _bad(self, switch, "true or false")
         for field, (low, high) in _INTEGERS.items():
             _check_number(self, field, low, high)
         for field, bounds in _REALS.items():

@@ -84,6 +84,7 @@ def _drift(
     return Drift(way, len(prompts), len(gaps), max(gaps, default=math.nan))
 
 
+@torch.inference_mode()
 def top_two_gap(loaded: LoadedModel, ids: Sequence[int]) -> float:
     """Return the gap of the two largest logits after some tokens, read alone."""
     gaps: list[float] = []

@@ -25,6 +25,10 @@ LOGITS_BYTES = 64 << 20
 """Logits of several positions that are held at once, at most."""
 
 
+_Read = tuple[tuple[int, ...], int]
+"""Tokens that are read, and how many of the last of them predict an option's tokens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A prompt and its options as tokens; `option_bytes` are the UTF-8 lengths of their texts."""
@@ -85,38 +89,30 @@ def score_options(
         ModelError: memory does not suffice for a single option.
         SettingError: `batch_tokens` is below 1.
     """
-    # the last token of an option is predicted, never read: options of one token read the same
-    reads = {
-        (choice.prompt + option[:-1], len(option)): choice.id
-        for choice in choices
-        for option in choice.options
-    }
-    places = {key: place for place, key in enumerate(reads)}
-    wanted: list[list[tuple[int, ...]]] = [[] for _ in reads]
+    if not choices:
+        return []
+    wanted: dict[_Read, list[tuple[int, ...]]] = {}
     for choice in choices:
         for option in choice.options:
-            targets = wanted[places[choice.prompt + option[:-1], len(option)]]
+            targets = wanted.setdefault(_read(choice, option), [])
             if option not in targets:
                 targets.append(option)
-    sequences, kept = [ids for ids, _ in reads], [n for _, n in reads]
+    reads = list(wanted)
     found = in_rounds(
-        plan_rounds(sequences, 0, room_tokens(loaded, batch_tokens)) if reads else [],
-        lambda part: _score(
-            loaded,
-            [sequences[i] for i in part],
-            [kept[i] for i in part],
-            [wanted[i] for i in part],
-            batch_tokens,
-        ),
-        list(reads.values()),
+        plan_rounds([ids for ids, _ in reads], 0, room_tokens(loaded, batch_tokens)),
+        lambda part: _score(loaded, [(reads[i], wanted[reads[i]]) for i in part], batch_tokens),
+        [f"that reads {len(ids)} tokens" for ids, _ in reads],
     )
+    nats = dict(zip(reads, found, strict=True))
     return [
-        _scores(
-            choice,
-            [found[places[choice.prompt + o[:-1], len(o)]][o] for o in choice.options],
-        )
+        _scores(choice, [nats[_read(choice, option)][option] for option in choice.options])
         for choice in choices
     ]
+
+
+def _read(choice: Choice, option: tuple[int, ...]) -> _Read:
+    """Return what is read for an option: its last token is predicted, never read."""
+    return choice.prompt + option[:-1], len(option)
 
 
 def _scores(choice: Choice, nats: Sequence[float]) -> OptionScores:
@@ -132,43 +128,42 @@ def _scores(choice: Choice, nats: Sequence[float]) -> OptionScores:
 @torch.inference_mode()
 def _score(
     loaded: LoadedModel,
-    sequences: Sequence[tuple[int, ...]],
-    kept: Sequence[int],
-    wanted: Sequence[Sequence[tuple[int, ...]]],
+    asked: Sequence[tuple[_Read, Sequence[tuple[int, ...]]]],
     batch_tokens: int,
 ) -> list[dict[tuple[int, ...], float]]:
-    """Return, for each sequence, the nats of the options that its last `kept` tokens predict."""
-    found: list[dict[tuple[int, ...], float]] = [{} for _ in sequences]
+    """Return, for each read, the nats of the options that its last tokens predict."""
+    found: list[dict[tuple[int, ...], float]] = [{} for _ in asked]
 
     def see(places: Sequence[int], states: Tensor) -> None:
-        rows = [row for row, i in enumerate(places) for _ in wanted[i]]
-        options = [option for i in places for option in wanted[i]]
-        for (row, option), nats in zip(
-            zip(rows, options, strict=True), _nats(loaded, states, rows, options), strict=True
-        ):
+        pairs = [(row, option) for row, i in enumerate(places) for option in asked[i][1]]
+        for (row, option), nats in zip(pairs, _nats(loaded, states, pairs), strict=True):
             found[places[row]][option] = nats
 
-    read_together(loaded, sequences, kept=kept, batch_tokens=batch_tokens, see=see)
+    read_together(
+        loaded,
+        [ids for (ids, _), _ in asked],
+        kept=[count for (_, count), _ in asked],
+        batch_tokens=batch_tokens,
+        see=see,
+    )
     return found
 
 
 def _nats(
-    loaded: LoadedModel, states: Tensor, rows: Sequence[int], options: Sequence[tuple[int, ...]]
+    loaded: LoadedModel, states: Tensor, pairs: Sequence[tuple[int, tuple[int, ...]]]
 ) -> list[float]:
     """Return the log-probability of each option after its row of states, flush right."""
     length = states.shape[1]
     # a position's logits are made once, however many options it predicts a token of
-    spots = sorted(
-        {(r, length - k) for r, o in zip(rows, options, strict=True) for k in range(1, len(o) + 1)}
-    )
+    spots = sorted({(r, length - k) for r, o in pairs for k in range(1, len(o) + 1)})
     place = {spot: n for n, spot in enumerate(spots)}
     picked = states[[r for r, _ in spots], [c for _, c in spots]]
     asked = [
         (n, place[r, length - len(o) + k], token)
-        for n, (r, o) in enumerate(zip(rows, options, strict=True))
+        for n, (r, o) in enumerate(pairs)
         for k, token in enumerate(o)
     ]
-    nats = [0.0] * len(options)
+    nats = [0.0] * len(pairs)
     step = max(LOGITS_BYTES // (4 * loaded.parts.vocabulary_rows), 1)
     for start in range(0, len(spots), step):
         logits = unembed_hidden(loaded.parts, normalise(loaded.parts, picked[start : start + step]))

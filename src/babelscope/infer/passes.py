@@ -62,26 +62,30 @@ def read_together(
         batch_tokens = min(batch_tokens, CACHED_BYTES // (16 * loaded.parts.width))
     tree = prefix_tree(sequences, kept)
     sources: list[Source | None] = [None] * (len(tree.shared) + 1)  # the last is that of -1
-    sliding = sliding_layers(loaded.model.config)
     for level in _levels(tree.shared):
         stretches = [tree.shared[node] for node in level]
-        order = _by_length(stretches)
-        room = new_room(
-            [sources[stretches[n].parent] for n in order],
-            [stretches[n].end - stretches[n].start for n in order],
-            0,
-            sliding,
-        )
+        room, order = _branch_off(loaded, sequences, stretches, sources, 0)
         _read(loaded, room, [_ids(sequences, stretches[n]) for n in order], batch_tokens, None)
         for row, n in enumerate(order):
             sources[level[n]] = Source(room, row)
-    order = _by_length(tree.own)
+    room, order = _branch_off(loaded, sequences, tree.own, sources, spare)
     own = [_ids(sequences, tree.own[n]) for n in order]
-    room = new_room(
-        [sources[tree.own[n].parent] for n in order], [len(ids) for ids in own], spare, sliding
-    )
     _read(loaded, room, own, batch_tokens, lambda rows, h: see([order[r] for r in rows], h))
     return room, order
+
+
+def _branch_off(
+    loaded: LoadedModel,
+    sequences: Sequence[Ids],
+    stretches: Sequence[Stretch],
+    sources: Sequence[Source | None],
+    spare: int,
+) -> tuple[Room, list[int]]:
+    """Return a room for some stretches, the longest first, and the stretch of each row."""
+    order = sorted(range(len(stretches)), key=lambda n: (stretches[n].start - stretches[n].end, n))
+    before = [sources[stretches[n].parent] for n in order]
+    own = [len(_ids(sequences, stretches[n])) for n in order]
+    return new_room(before, own, spare, sliding_layers(loaded.model.config)), order
 
 
 def _levels(shared: Sequence[Stretch]) -> list[list[int]]:
@@ -93,10 +97,6 @@ def _levels(shared: Sequence[Stretch]) -> list[list[int]]:
         [node for node, at in enumerate(depths) if at == depth]
         for depth in range(max(depths, default=-1) + 1)
     ]
-
-
-def _by_length(stretches: Sequence[Stretch]) -> list[int]:
-    return sorted(range(len(stretches)), key=lambda n: (stretches[n].start - stretches[n].end, n))
 
 
 def _ids(sequences: Sequence[Ids], stretch: Stretch) -> Ids:

@@ -38,14 +38,6 @@ def check_model(
     loaded = load_model(name, dtype=dtype, device=device, revision=revision)
     parameters = sum(p.numel() for p in loaded.model.parameters())
     size = sum(p.numel() * p.element_size() for p in loaded.model.parameters())
-    counts = {code: _counts(loaded.tokenizer, code) for code in atlas.languages()}
-    english = counts[ENGLISH][0]
-    other = "bfloat16" if str(loaded.dtype).endswith("float32") else "float32"
-    turned = (
-        {"drift": _drift(loaded, load_model(name, dtype=other, device=device, revision=revision))}
-        if drift
-        else {}
-    )
     return {
         "model": name,
         "fingerprint": loaded.fingerprint,
@@ -60,24 +52,33 @@ def check_model(
         "tokenizer_entries": len(loaded.tokenizer),
         "final_norm": type(loaded.parts.final_norm).__name__,
         "parts": "proved: last block, norm and unembedding give the model's own logits",
-        "fertility": [
-            {
-                "language": code,
-                "name": language(code).name,
-                "tokens_to_english": tokens / english,
-                "unknown_share": unknown / tokens,
-            }
-            for code, (tokens, unknown) in counts.items()
-        ],
-        **turned,
+        "fertility": _fertility(loaded),
+        **({"drift": _drift(loaded, device, revision)} if drift else {}),
     }
 
 
-def _drift(loaded: LoadedModel, other: LoadedModel) -> list[dict[str, object]]:
+def _fertility(loaded: LoadedModel) -> list[dict[str, object]]:
+    """Return a row a language: its tokens relative to English, the share that is unknown."""
+    counts = {code: _counts(loaded.tokenizer, code) for code in atlas.languages()}
+    english = counts[ENGLISH][0]
+    return [
+        {
+            "language": code,
+            "name": language(code).name,
+            "tokens_to_english": tokens / english,
+            "unknown_share": unknown / tokens,
+        }
+        for code, (tokens, unknown) in counts.items()
+    ]
+
+
+def _drift(loaded: LoadedModel, device: str, revision: str | None) -> list[dict[str, object]]:
     """Return a row a way of computing: answers to questions of atlas, a language each, that differ.
 
     `widest_gap` is in logits, and None where no answer differs.
     """
+    dtype = "bfloat16" if str(loaded.dtype).endswith("float32") else "float32"
+    other = load_model(loaded.name, dtype=dtype, device=device, revision=revision)
     recipe = find_recipe("default")
     rendering = rendering_of(recipe, TEMPLATES, "answering")
     prompts = [
