@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from babelscope.errors import BabelscopeError
     from babelscope.infer.generate import Decoding, generate_answers
     from babelscope.infer.lens import LensPrompt, LensSettings, prepare_lens, read_lens
+    from babelscope.infer.options import Choice, OptionScores, encode_choice, score_options
     from babelscope.languages import Language, language
     from babelscope.measure.answers import score_answers, score_report
     from babelscope.measure.language_map import LanguageMap, build_map, load_map, save_map
@@ -37,6 +38,7 @@ _HOMES = {
     "errors": ("BabelscopeError",),
     "infer.generate": ("Decoding", "generate_answers"),
     "infer.lens": ("LensPrompt", "LensSettings", "prepare_lens", "read_lens"),
+    "infer.options": ("Choice", "OptionScores", "encode_choice", "score_options"),
     "languages": ("Language", "language"),
     "measure.answers": ("score_answers", "score_report"),
     "measure.language_map": ("LanguageMap", "build_map", "load_map", "save_map"),
@@ -55,6 +57,7 @@ __all__ = [
     "RECIPES",
     "Answer",
     "BabelscopeError",
+    "Choice",
     "Comparison",
     "Decoding",
     "Estimate",
@@ -64,6 +67,7 @@ __all__ = [
     "LensPrompt",
     "LensSettings",
     "LoadedModel",
+    "OptionScores",
     "QuestionSet",
     "Recipe",
     "Rendering",
@@ -73,6 +77,7 @@ __all__ = [
     "build_map",
     "change",
     "compare",
+    "encode_choice",
     "encode_prompt",
     "estimate",
     "generate_answers",
@@ -86,6 +91,7 @@ __all__ = [
     "run_study",
     "save_map",
     "score_answers",
+    "score_options",
     "score_report",
     "tune",
     "use_adapter",

@@ -309,7 +309,15 @@ def map_languages(
 
 
 @app.command
-def check(model: str, *, loading: ModelOptions = LOADING, as_json: Json = False) -> None:
+def check(
+    model: str,
+    *,
+    drift: Annotated[
+        bool, Parameter(negative="", help="Count answers that batch, padding or dtype turn over.")
+    ] = False,
+    loading: ModelOptions = LOADING,
+    as_json: Json = False,
+) -> None:
     """Say whether a model works here: its parts, its size, its tokens per language.
 
     Example: babelscope check mini
@@ -317,7 +325,11 @@ def check(model: str, *, loading: ModelOptions = LOADING, as_json: Json = False)
     from babelscope.study.check import check_model
 
     found = check_model(
-        model, dtype=loading.dtype, device=loading.device, revision=loading.revision
+        model,
+        dtype=loading.dtype,
+        device=loading.device,
+        revision=loading.revision,
+        drift=drift,
     )
     _print(found, as_json)
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from types import SimpleNamespace
+from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny import FAMILIES
+from torch.nn.functional import cross_entropy
 from toy_tuning import toy_loaded, toy_questions
 
+from babelscope.adapt import losses
 from babelscope.adapt.batches import (
     collate,
     encode_examples,
     plan_batches,
     shuffle_answers,
-    token_loss,
 )
+from babelscope.adapt.lora import fresh_lora
+from babelscope.adapt.losses import headless_loss, summed_loss, token_loss
 from babelscope.adapt.recipes import RECIPES, Recipe, change, rendering_of
 from babelscope.data.prompts import TEMPLATES
 from babelscope.errors import DataError
@@ -112,10 +116,54 @@ def test_collate_pads_on_the_right_and_masks_by_position() -> None:
 
 def test_loss_by_hand() -> None:
     # one labelled token with probabilities 1/4, 3/4: -ln(3/4) = .28768; the other row: -ln(1/2)
-    logits = torch.tensor([[[0.0, math.log(3)], [9.0, 9.0]], [[1.0, 1.0], [0.0, 5.0]]])
+    states = torch.tensor([[[0.0, math.log(3)], [9.0, 9.0]], [[1.0, 1.0], [0.0, 5.0]]])
     labels = torch.tensor([[NO_LOSS, 1], [NO_LOSS, 0]])
-    loss = token_loss(SimpleNamespace(logits=logits), labels, num_items_in_batch=4)
+    parts = replace(toy_loaded("bloom").parts, unembed=torch.nn.Identity(), vocabulary_rows=2)
+    # the identity has no weights: states are logits
+    loss = token_loss(parts, states, labels, 4)
     assert loss.item() == pytest.approx((math.log(4 / 3) + math.log(2)) / 4, rel=1e-6)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("chunk_rows", [3, 1000])
+@pytest.mark.parametrize("which", ["answer", "all"])
+def test_loss_and_gradients_equal_those_of_all_logits(
+    family: str, chunk_rows: int, which: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = toy_loaded(family)
+    monkeypatch.setattr(losses, "CHUNK_BYTES", 4 * loaded.parts.vocabulary_rows * chunk_rows)
+    recipe = change(DEFAULT, {"loss": which, "rank": 2, "dropout": 0})
+    rendering = rendering_of(recipe, TEMPLATES, "training")
+    batch = collate(encode_examples(loaded, toy_questions(4), recipe, rendering, 0).examples, 3)
+    labels = batch.pop("labels")
+
+    def gradients(loss: torch.Tensor) -> list[torch.Tensor]:
+        return torch.autograd.grad(loss, [p for p in tuned.parameters() if p.requires_grad])
+
+    with fresh_lora(loaded, recipe, 0) as tuned:
+        for name, weight in tuned.named_parameters():
+            if "lora_B" in name:  # as after a few steps: at zero, A has no gradient
+                torch.nn.init.normal_(weight, std=0.1)
+        logits = tuned(**batch).logits[:, :-1]
+        expected = cross_entropy(logits.transpose(1, 2), labels[:, 1:], reduction="sum") / 7
+        with headless_loss(loaded.parts) as loss:
+            outputs = tuned(**batch, logits_to_keep=1)
+            found = loss(outputs, labels, num_items_in_batch=7)
+        assert outputs.logits.shape[1] == 1
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+        for ours, plain in zip(gradients(found), gradients(expected), strict=True):
+            torch.testing.assert_close(ours, plain, rtol=1e-5, atol=1e-5 * float(plain.abs().max()))
+
+
+def test_a_trained_head_gets_its_gradient() -> None:
+    parts = toy_loaded("qwen2").parts
+    parts.unembed.weight.requires_grad_(True)
+    states, targets = torch.randn(9, parts.width), torch.arange(9)
+    summed_loss(parts, states, targets).backward()
+    ours = parts.unembed.weight.grad.clone()
+    parts.unembed.weight.grad = None
+    cross_entropy(parts.unembed(states), targets, reduction="sum").backward()
+    torch.testing.assert_close(ours, parts.unembed.weight.grad, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("family", ["bloom", "qwen2"])
@@ -127,7 +175,8 @@ def test_answer_loss_equals_a_slow_reference_of_unpadded_rows(family: str) -> No
     batch = collate(rows, pad=3)
     labels = batch.pop("labels")
     with torch.no_grad():
-        loss = token_loss(loaded.model(**batch), labels, int((labels != NO_LOSS).sum()))
+        with headless_loss(loaded.parts) as headless:
+            loss = headless(loaded.model(**batch), labels, int((labels != NO_LOSS).sum()))
         nats: list[float] = []
         for row, example in zip(rows, questions.examples, strict=True):
             logits = loaded.model(input_ids=torch.tensor([row.ids])).logits[0].double()

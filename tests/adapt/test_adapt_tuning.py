@@ -246,6 +246,26 @@ def test_accumulation_does_not_change_the_step(tmp_path: Path) -> None:
     assert curves[0] == pytest.approx(curves[1], rel=1e-4)
 
 
+@pytest.mark.parametrize("family", ["bloom", "qwen2"])
+def test_activation_checkpointing_changes_no_loss(family: str, tmp_path: Path) -> None:
+    curves = []
+    for again in (False, True):
+        recipe = change(RECIPE, {"activation_checkpointing": again, "max_steps": 3})
+        saving = Saving(tmp_path / str(again))
+        loaded = toy_loaded(family)
+        before = snapshot(loaded)
+        (card,) = tune(loaded, QUESTIONS, recipe, seed=0, saving=saving)
+        assert snapshot(loaded) == before
+        curves.append(card.loss_curve)
+    assert curves[0] == pytest.approx(curves[1], rel=1e-6)
+
+
+def test_several_processes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SettingError, match="WORLD_SIZE=2"):
+        run(tmp_path / "adapter")
+
+
 def test_target_layers_by_structure() -> None:
     bloom, qwen = toy_loaded("bloom"), toy_loaded("qwen2")
     short = {name.split(".")[-1] for name in target_layers(bloom, "all_linear")}

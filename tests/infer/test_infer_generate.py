@@ -3,58 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from tiny import FAMILIES, tiny_model, tiny_tokenizer
+from tiny import FAMILIES, tiny_tokenizer
+from toy_model import EOS, TOKENIZER, random_prompts, reference, tiny_loaded
 
-from babelscope.errors import ModelError, SettingError
+from babelscope.errors import SettingError
 from babelscope.infer import generate
 from babelscope.infer.generate import Decoding, generate_answers
 from babelscope.infer.sampling import answer_generator, choose_tokens, cut_tail
 from babelscope.models.encoding import EncodedPrompt
 from babelscope.models.loading import LoadedModel
-from babelscope.models.parts import locate_parts
 from babelscope.records import Answer
-
-TOKENIZER = tiny_tokenizer()
-NEWLINE = TOKENIZER("\n", add_special_tokens=False)["input_ids"][0]
-EOS = TOKENIZER.eos_token_id
-
-
-def _loaded(family: str, *, newline: float = 0.0, eos: float = 0.0) -> LoadedModel:
-    """A tiny model whose newline and end rows are scaled, so that answers end in all ways."""
-    model = tiny_model(family)
-    with torch.no_grad():
-        for row, factor in ((NEWLINE, newline), (EOS, eos)):
-            if factor:
-                model.get_output_embeddings().weight[row] *= factor
-    return LoadedModel(
-        model=model,
-        tokenizer=TOKENIZER,
-        parts=locate_parts(model),
-        name=family,
-        fingerprint=family,
-        dtype=torch.float32,
-        device=torch.device("cpu"),
-    )
-
-
-def _prompts(count: int, *, longest: int = 60, seed: int = 0) -> list[EncodedPrompt]:
-    draw = random.Random(seed)
-    return [
-        EncodedPrompt(
-            str(n),
-            tuple(draw.randrange(4, len(TOKENIZER)) for _ in range(draw.randint(1, longest))),
-            truncated=n % 3 == 0,
-            gold_lost=False,
-        )
-        for n in range(count)
-    ]
 
 
 def _one_by_one(
@@ -63,49 +27,12 @@ def _one_by_one(
     return [generate_answers(loaded, [p], decoding, language="eng_Latn")[0] for p in prompts]
 
 
-def _reference(loaded: LoadedModel, prompt: EncodedPrompt, decoding: Decoding) -> Answer:
-    """transformers' own greedy generation of one prompt, cut afterwards by our definition."""
-    with torch.no_grad():
-        ids = torch.tensor([prompt.ids])
-        out = loaded.model.generate(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            do_sample=False,
-            max_new_tokens=decoding.max_new_tokens,
-            eos_token_id=EOS,
-            pad_token_id=3,
-        )
-    new = out[0, len(prompt.ids) :].tolist()
-    stopped = "length"
-    for count in range(1, len(new) + 1):
-        text = TOKENIZER.decode(new[:count], skip_special_tokens=True)
-        if new[count - 1] == EOS:
-            new, stopped = new[:count], "eos"
-            break
-        if decoding.stop_at_newline and "\n" in text:
-            new, stopped = new[:count], "newline"
-            break
-    text = TOKENIZER.decode(new, skip_special_tokens=True)
-    if decoding.stop_at_newline:
-        text = text.split("\n")[0]
-    return Answer(
-        id=prompt.id,
-        language="eng_Latn",
-        prediction=text.strip(),
-        prompt_tokens=len(prompt.ids),
-        new_tokens=len(new),
-        truncated=prompt.truncated,
-        stopped=stopped,  # type: ignore[arg-type]
-        tokens=tuple(new),
-    )
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_batches_equal_transformers_one_at_a_time(family: str) -> None:
-    loaded = _loaded(family, newline=1.7, eos=1.7)
-    prompts = _prompts(14)
+    loaded = tiny_loaded(family, newline=1.7, eos=1.7)
+    prompts = random_prompts(14)
     decoding = Decoding(max_new_tokens=12)
-    expected = [_reference(loaded, p, decoding) for p in prompts]
+    expected = [reference(loaded, p, decoding) for p in prompts]
     assert generate_answers(loaded, prompts, decoding, language="eng_Latn") == expected
     assert _one_by_one(loaded, prompts, decoding) == expected
     backwards = generate_answers(loaded, prompts[::-1], decoding, language="eng_Latn")
@@ -116,8 +43,8 @@ def test_batches_equal_transformers_one_at_a_time(family: str) -> None:
 def test_answers_end_in_every_way() -> None:
     seen = set()
     for family in FAMILIES:
-        loaded = _loaded(family, newline=1.7, eos=1.7)
-        answers = generate_answers(loaded, _prompts(14), Decoding(12), language="eng_Latn")
+        loaded = tiny_loaded(family, newline=1.7, eos=1.7)
+        answers = generate_answers(loaded, random_prompts(14), Decoding(12), language="eng_Latn")
         seen |= {a.stopped for a in answers}
         for answer in answers:
             assert "\n" not in answer.prediction
@@ -129,8 +56,8 @@ def test_answers_end_in_every_way() -> None:
 
 
 def test_the_newline_stop_can_be_turned_off() -> None:
-    loaded = _loaded("llama", newline=3.0)
-    prompts = _prompts(10)
+    loaded = tiny_loaded("llama", newline=3.0)
+    prompts = random_prompts(10)
     on = generate_answers(loaded, prompts, Decoding(8), language="x")
     off = generate_answers(loaded, prompts, Decoding(8, stop_at_newline=False), language="x")
     assert any(a.stopped == "newline" for a in on)
@@ -140,26 +67,15 @@ def test_the_newline_stop_can_be_turned_off() -> None:
         assert long.new_tokens >= short.new_tokens
 
 
-class _Script(torch.nn.Module):
-    """A stand-in for a model's forward pass: it says fixed tokens whatever it reads."""
-
-    def __init__(self, loaded: LoadedModel, tokens: Sequence[int]) -> None:
-        super().__init__()
-        self.config, self.generation_config = loaded.model.config, loaded.model.generation_config
-        self.tokens, self.step = list(tokens), 0
-
-    def forward(self, input_ids: torch.Tensor, **_: object) -> object:
-        logits = torch.zeros(len(input_ids), 1, 512)
-        logits[:, 0, self.tokens[self.step]] = 1.0
-        self.step += 1
-        return type("Output", (), {"logits": logits})()
-
-
-def _said(*tokens: int, decoding: Decoding | None = None) -> Answer:
-    loaded = _loaded("llama")
-    loaded = dataclasses.replace(loaded, model=_Script(loaded, tokens))
-    chosen = decoding or Decoding(len(tokens))
-    return generate_answers(loaded, _prompts(1), chosen, language="x")[0]
+def _said(*tokens: int, loaded: LoadedModel | None = None) -> Answer:
+    """The answer of a model that says fixed tokens whatever it reads."""
+    script = iter(tokens)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generate, "choose_tokens", lambda *_: [next(script)])
+        decoding = Decoding(len(tokens))
+        return generate_answers(
+            loaded or tiny_loaded("llama"), random_prompts(1), decoding, language="x"
+        )[0]
 
 
 def _ids(text: str) -> list[int]:
@@ -186,35 +102,34 @@ def test_a_newline_inside_a_token_ends_the_text() -> None:
     tokenizer = tiny_tokenizer()
     tokenizer.add_tokens([" end.\n\nQ"])
     inside = tokenizer.convert_tokens_to_ids(" end.\n\nQ")
-    loaded = dataclasses.replace(_loaded("llama"), tokenizer=tokenizer)
-    loaded = dataclasses.replace(loaded, model=_Script(loaded, [inside, inside]))
-    answer = generate_answers(loaded, _prompts(1), Decoding(2), language="x")[0]
+    answer = _said(
+        inside, inside, loaded=dataclasses.replace(tiny_loaded("llama"), tokenizer=tokenizer)
+    )
     assert (answer.prediction, answer.stopped, answer.new_tokens) == ("end.", "newline", 1)
 
 
 def test_all_end_tokens_of_the_generation_settings_end_an_answer() -> None:
-    loaded = _loaded("llama")
+    loaded = tiny_loaded("llama")
     other = _ids("a")[0]
     loaded.model.generation_config.eos_token_id = [7, other]
-    loaded = dataclasses.replace(loaded, model=_Script(loaded, [*_ids("b"), other, 9]))
-    answer = generate_answers(loaded, _prompts(1), Decoding(3), language="x")[0]
+    answer = _said(*_ids("b"), other, 9, loaded=loaded)
     assert (answer.stopped, answer.new_tokens) == ("eos", 2)
 
 
 def test_a_models_own_sampling_settings_change_nothing() -> None:
-    loaded = _loaded("qwen2")
-    plain = generate_answers(loaded, _prompts(4), Decoding(6), language="x")
+    loaded = tiny_loaded("qwen2")
+    plain = generate_answers(loaded, random_prompts(4), Decoding(6), language="x")
     loaded.model.generation_config.do_sample = True
     loaded.model.generation_config.repetition_penalty = 5.0
-    assert generate_answers(loaded, _prompts(4), Decoding(6), language="x") == plain
+    assert generate_answers(loaded, random_prompts(4), Decoding(6), language="x") == plain
 
 
 SAMPLED = Decoding(10, temperature=1.0, top_k=50, top_p=0.95, seed=3)
 
 
 def test_sampled_answers_depend_on_the_seed_and_not_on_the_batch() -> None:
-    loaded = _loaded("bloom")
-    prompts = _prompts(9)
+    loaded = tiny_loaded("bloom")
+    prompts = random_prompts(9)
     together = generate_answers(loaded, prompts, SAMPLED, language="eng_Latn")
     assert _one_by_one(loaded, prompts, SAMPLED) == together
     assert generate_answers(loaded, prompts, SAMPLED, language="eng_Latn") == together
@@ -224,10 +139,10 @@ def test_sampled_answers_depend_on_the_seed_and_not_on_the_batch() -> None:
 
 
 def test_cold_sampling_is_greedy() -> None:
-    loaded = _loaded("bloom")
+    loaded = tiny_loaded("bloom")
     cold = Decoding(10, temperature=1e-4)
-    assert generate_answers(loaded, _prompts(5), cold, language="x") == generate_answers(
-        loaded, _prompts(5), Decoding(10), language="x"
+    assert generate_answers(loaded, random_prompts(5), cold, language="x") == generate_answers(
+        loaded, random_prompts(5), Decoding(10), language="x"
     )
 
 
@@ -260,57 +175,23 @@ def test_sampling_follows_the_probabilities() -> None:
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 @pytest.mark.parametrize("family", ["bloom", "qwen2"])
 def test_an_adapted_model_answers_in_batches_alike(family: str) -> None:
-    loaded = _loaded(family)
-    plain = generate_answers(loaded, _prompts(6), Decoding(8), language="eng_Latn")
+    loaded = tiny_loaded(family)
+    plain = generate_answers(loaded, random_prompts(6), Decoding(8), language="eng_Latn")
     config = LoraConfig(r=8, target_modules="all-linear", init_lora_weights=False)
     torch.manual_seed(1)
     tuned = dataclasses.replace(loaded, model=get_peft_model(loaded.model, config).eval())
-    answers = generate_answers(tuned, _prompts(6), Decoding(8), language="eng_Latn")
+    answers = generate_answers(tuned, random_prompts(6), Decoding(8), language="eng_Latn")
     assert answers != plain
-    assert answers == _one_by_one(tuned, _prompts(6), Decoding(8))
-    assert answers == [_reference(tuned, p, Decoding(8)) for p in _prompts(6)]
-
-
-def test_out_of_memory_halves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded = _loaded("qwen2")
-    expected = generate_answers(loaded, _prompts(7), Decoding(5), language="x")
-    real, sizes = generate._generate, []
-
-    def small(loaded: LoadedModel, prompts: Sequence[EncodedPrompt], decoding: Decoding) -> object:
-        sizes.append(len(prompts))
-        if len(prompts) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
-        return real(loaded, prompts, decoding)
-
-    monkeypatch.setattr(generate, "_generate", small)
-    assert generate_answers(loaded, _prompts(7), Decoding(5), language="x") == expected
-    assert sizes == [7, 3, 1, 2, 4, 2, 2]
-
-
-def test_out_of_memory_for_one_prompt_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*_: object) -> object:
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
-
-    monkeypatch.setattr(generate, "_generate", never)
-    with pytest.raises(ModelError, match="example 0"):
-        generate_answers(_loaded("qwen2"), _prompts(1), Decoding(), language="x")
-
-
-def test_other_faults_are_not_taken_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> object:
-        raise RuntimeError("shapes do not match")
-
-    monkeypatch.setattr(generate, "_generate", broken)
-    with pytest.raises(RuntimeError, match="shapes"):
-        generate_answers(_loaded("qwen2"), _prompts(2), Decoding(), language="x")
+    assert answers == _one_by_one(tuned, random_prompts(6), Decoding(8))
+    assert answers == [reference(tuned, p, Decoding(8)) for p in random_prompts(6)]
 
 
 def test_no_prompts_no_answers() -> None:
-    assert generate_answers(_loaded("bloom"), [], Decoding(), language="x") == []
+    assert generate_answers(tiny_loaded("bloom"), [], Decoding(), language="x") == []
 
 
 def test_prompts_beyond_the_models_positions() -> None:
-    loaded = _loaded("llama")
+    loaded = tiny_loaded("llama")
     loaded.model.config.max_position_embeddings = 40
     long = EncodedPrompt("0", (5,) * 39, False, False)
     with pytest.raises(SettingError, match=r"40 positions.*found 39 \+ 2"):

@@ -1,16 +1,14 @@
-"""From examples to training batches: the shuffled control, encoding, order, padding, loss."""
+"""From examples to training batches: the shuffled control, encoding, order, padding."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from babelscope.adapt.recipes import Recipe
 from babelscope.errors import DataError
@@ -115,15 +113,3 @@ def collate(rows: Sequence[EncodedTraining], pad: int) -> dict[str, Tensor]:
         labels[n, : len(row.ids)] = torch.tensor(row.labels)
         mask[n, : len(row.ids)] = 1
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
-
-
-def token_loss(outputs: Any, labels: Tensor, num_items_in_batch: Tensor | int) -> Tensor:
-    """Return the loss in nats: summed over a batch's labelled tokens, divided by the step's.
-
-    So each labelled token of a step weighs the same, however the step is cut into batches.
-    `outputs.logits` is (rows, length, vocabulary); a position predicts the next one's label.
-    """
-    targets = labels[:, 1:]
-    kept = targets != NO_LOSS
-    total = cross_entropy(outputs.logits[:, :-1][kept].float(), targets[kept], reduction="sum")
-    return total / num_items_in_batch

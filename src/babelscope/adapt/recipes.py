@@ -52,7 +52,6 @@ _REALS: Mapping[str, tuple[float, float]] = {
     "top_p": (0.0, 1.0),
 }
 _POSITIVE = ("alpha", "top_p")
-_SWITCHES = ("length_grouped", "train_eos", "stop_at_newline", "shuffle_answers")
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,8 @@ class Recipe:
 
     Optimiser: AdamW, `learning_rate` 0-1 (0 is a control), `schedule`, `warmup` in steps,
     `weight_decay` 0-1, `clip` (largest norm of the gradient, 0 is off), `batch_size` examples a
-    device times `accumulation`, `max_steps`, `length_grouped` (batches of like length).
+    device times `accumulation`, `max_steps`, `length_grouped` (batches of like length),
+    `activation_checkpointing` (blocks run again for the gradient: less memory, more time).
 
     Rendering: `template`, `max_tokens` of prompt and answer, `answer_tokens` (room kept for the
     answer, and the most that are generated), `begin_train` and `begin_answer` (the token before
@@ -96,6 +96,7 @@ class Recipe:
     max_tokens: int = 1024
     precision: Literal["bf16", "fp32"] = "bf16"
     length_grouped: bool = True
+    activation_checkpointing: bool = False
     loss: Literal["answer", "all"] = "answer"
     train_eos: bool = True
     begin_train: Begin = "tokenizer"
@@ -117,9 +118,9 @@ class Recipe:
         for field, known in _CHOICES.items():
             if getattr(self, field) not in known:
                 raise _bad(self, field, " or ".join(known))
-        for field in _SWITCHES:
-            if not isinstance(getattr(self, field), bool):
-                raise _bad(self, field, "true or false")
+        for switch in (f.name for f in fields(self) if isinstance(f.default, bool)):
+            if not isinstance(getattr(self, switch), bool):
+                raise _bad(self, switch, "true or false")
         for field, (low, high) in _INTEGERS.items():
             _check_number(self, field, low, high)
         for field, bounds in _REALS.items():

@@ -23,7 +23,7 @@ from babelscope.errors import SettingError, StoreError
 from babelscope.identity import digest
 from babelscope.models.adapters import AdapterCard, read_adapter_card
 
-VERSION = 1
+VERSION = 2
 """Raised when tuning makes something else of the same recipe, so that nothing old is resumed."""
 
 FEWEST_CHECKPOINT_STEPS = 10

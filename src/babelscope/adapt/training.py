@@ -19,13 +19,17 @@ from peft import PeftModel
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import TrainerControl, TrainerState
 
-from babelscope.adapt.batches import TrainingSet, collate, plan_batches, token_loss
+from babelscope.adapt.batches import TrainingSet, collate, plan_batches
 from babelscope.adapt.lora import write_adapter
+from babelscope.adapt.losses import headless_loss
 from babelscope.adapt.recipes import Recipe
 from babelscope.adapt.saving import last_checkpoint, variant_name
 from babelscope.errors import ModelError
 from babelscope.models.adapters import AdapterCard, write_adapter_card
 from babelscope.models.loading import LoadedModel, pad_id
+
+ONE_POSITION = {"logits_to_keep": 1}
+"""Keeps the model's own head, whose logits the loss does not read, at one position a row."""
 
 Progress = Callable[[int, int], None]
 """Called with the step that is done and the number of steps."""
@@ -62,17 +66,25 @@ def train(job: Job, tuned: PeftModel) -> tuple[AdapterCard, ...]:
     ]
     pad = pad_id(job.loaded.tokenizer, job.loaded.parts.vocabulary_rows)
     checkpoints = job.work / "checkpoints"
-    trainer = Trainer(
-        model=tuned,
-        args=_arguments(job, checkpoints),
-        train_dataset=batches,
-        # the Trainer sees one ready batch as one item: the order is ours, fixed before the start
-        data_collator=lambda items: collate(items[0], pad),
-        compute_loss_func=token_loss,
-        callbacks=[_Watch(job, tuned)],
-    )
+    with headless_loss(job.loaded.parts) as loss:
+        trainer = Trainer(
+            model=tuned,
+            args=_arguments(job, checkpoints),
+            train_dataset=batches,
+            # the Trainer sees one ready batch as one item: the order is ours, fixed beforehand
+            data_collator=lambda items: {**collate(items[0], pad), **ONE_POSITION},
+            compute_loss_func=loss,
+            callbacks=[_Watch(job, tuned)],
+        )
+        _run(job, trainer, last_checkpoint(checkpoints))
+    cards = [_card_at(job, trainer.state, step) for step in job.steps_kept]
+    final = _card_at(job, trainer.state, job.recipe.max_steps)
+    _write_variant(job, tuned, final, job.work / "result")
+    return (*cards, final)
+
+
+def _run(job: Job, trainer: Trainer, resumed: Path | None) -> None:
     trainer.remove_callback(PrinterCallback)
-    resumed = last_checkpoint(checkpoints)
     try:
         with _quiet():
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
@@ -83,10 +95,6 @@ def train(job: Job, tuned: PeftModel) -> tuple[AdapterCard, ...]:
             found=str(error).splitlines()[0],
             remedy="halve batch_size and double accumulation, or lower max_tokens",
         ) from error
-    cards = [_card_at(job, trainer.state, step) for step in job.steps_kept]
-    final = _card_at(job, trainer.state, job.recipe.max_steps)
-    _write_variant(job, tuned, final, job.work / "result")
-    return (*cards, final)
 
 
 def _arguments(job: Job, folder: Path) -> TrainingArguments:
@@ -104,6 +112,7 @@ def _arguments(job: Job, folder: Path) -> TrainingArguments:
         warmup_steps=recipe.warmup,
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.clip,
+        activation_checkpointing=recipe.activation_checkpointing,
         bf16=job.card.precision_used == "bf16",
         use_cpu=job.loaded.device.type == "cpu",
         seed=job.card.seed,

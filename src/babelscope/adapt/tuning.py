@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from collections.abc import Iterator, Mapping
@@ -51,12 +52,14 @@ def tune(
 
     Raises:
         DataError: there is no example to train on.
-        SettingError: the recipe does not fit the model, or an example is too long for it.
+        SettingError: the recipe does not fit the model, an example is too long for it, or there
+            are several processes.
         ModelError: the loss is not finite, or the memory does not suffice.
         AdapterError: the base carries adapters already.
         StoreError: the folder holds something else, or cannot be written.
     """
     _check_device(loaded)
+    _check_processes()
     rendering = rendering_of(recipe, templates, "training")
     data = encode_examples(loaded, questions, recipe, rendering, seed)
     card = _planned_card(loaded, questions, recipe, rendering, data, seed)
@@ -95,6 +98,18 @@ def _check_device(loaded: LoadedModel) -> None:
             expected="the first GPU that is visible",
             found=str(loaded.device),
             remedy=f"set CUDA_VISIBLE_DEVICES={loaded.device.index}",
+        )
+
+
+def _check_processes() -> None:
+    """Refuse several processes: each would take other batches, so the steps would be others."""
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count not in ("", "1"):
+        raise SettingError(
+            "processes for tuning",
+            expected="one",
+            found=f"WORLD_SIZE={count}",
+            remedy="start it without a launcher",
         )
 
 

@@ -1,28 +1,35 @@
-"""Answers in batches, left-padded and exact: neither batch nor padding changes an answer.
+"""Answers in batches: neither batch, nor padding, nor a shared beginning changes an answer.
 
-The loop is our own: it stops on decoded text, projects only the last position, drops finished
-rows from the batch and its cache, and ignores the sampling settings that a model brings along.
+The loop is our own: it stops on decoded text, reads what prompts share once, projects only the
+last position, drops finished rows, and ignores the sampling settings that a model brings along.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
-from babelscope.errors import ModelError, SettingError
+from babelscope.errors import SettingError
+from babelscope.infer.batches import plan_rounds
+from babelscope.infer.memory import in_rounds
+from babelscope.infer.passes import (
+    BATCH_TOKENS,
+    base_model,
+    extend_rows,
+    read_together,
+    room_tokens,
+)
+from babelscope.infer.room import Room, add_column, drop_rows
 from babelscope.infer.sampling import Decoding, answer_generator, choose_tokens
 from babelscope.models.encoding import EncodedPrompt
-from babelscope.models.loading import LoadedModel, pad_id
+from babelscope.models.loading import LoadedModel
+from babelscope.models.parts import normalise, unembed_hidden
 from babelscope.records import Answer, Stop
 
-__all__ = ["Decoding", "generate_answers"]
-
-NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+__all__ = ["BATCH_TOKENS", "Decoding", "generate_answers", "plan_answers"]
 
 
 @dataclass(slots=True)
@@ -36,14 +43,35 @@ class _Row:
     stopped: Stop | None = None
 
 
+def plan_answers(
+    loaded: LoadedModel, prompts: Sequence[EncodedPrompt], decoding: Decoding, batch_tokens: int
+) -> list[tuple[int, ...]]:
+    """Return the places of the prompts that are answered together, round by round.
+
+    A round is as wide as its keys and values leave room; the plan depends on the model's shape
+    and the prompts, not on the machine, so that an interrupted one can go on elsewhere.
+
+    Raises:
+        SettingError: `batch_tokens` is below 1.
+    """
+    return plan_rounds(
+        [p.ids for p in prompts], decoding.max_new_tokens, room_tokens(loaded, batch_tokens)
+    )
+
+
 def generate_answers(
-    loaded: LoadedModel, prompts: Sequence[EncodedPrompt], decoding: Decoding, *, language: str
+    loaded: LoadedModel,
+    prompts: Sequence[EncodedPrompt],
+    decoding: Decoding,
+    *,
+    language: str,
+    batch_tokens: int = BATCH_TOKENS,
 ) -> list[Answer]:
-    """Answer one batch of prompts, in their order.
+    """Answer prompts, in their order.
 
     An answer ends at an end token of the model, at the first newline of the decoded text, or
     after `max_new_tokens`; `new_tokens` counts the token that ended it. If memory runs out, the
-    batch is halved.
+    rounds are halved from there on.
 
     Raises:
         ModelError: memory does not suffice for a single prompt.
@@ -52,30 +80,12 @@ def generate_answers(
     if not prompts:
         return []
     _check_lengths(loaded, prompts, decoding)
-    try:
-        rows = _generate(loaded, prompts, decoding)
-    except RuntimeError as error:
-        if not any(sign in str(error) for sign in NO_MEMORY):
-            raise
-        rows = []
-    if rows:
-        return [_answer(row, language) for row in rows]
-    # outside the handler: the error's traceback holds the failed batch's tensors alive
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    if len(prompts) == 1:
-        raise ModelError(
-            f"example {prompts[0].id}",
-            expected=f"memory for {len(prompts[0].ids)} tokens",
-            found="none left",
-            remedy="lower max_tokens or use a smaller dtype",
-        )
-    half = len(prompts) // 2
-    return [
-        answer
-        for part in (prompts[:half], prompts[half:])
-        for answer in generate_answers(loaded, part, decoding, language=language)
-    ]
+    rows = in_rounds(
+        plan_answers(loaded, prompts, decoding, batch_tokens),
+        lambda places: _generate(loaded, [prompts[i] for i in places], decoding, batch_tokens),
+        [prompt.id for prompt in prompts],
+    )
+    return [_answer(row, language) for row in rows]
 
 
 def _check_lengths(
@@ -97,43 +107,47 @@ def _check_lengths(
 
 @torch.inference_mode()
 def _generate(
-    loaded: LoadedModel, prompts: Sequence[EncodedPrompt], decoding: Decoding
+    loaded: LoadedModel, prompts: Sequence[EncodedPrompt], decoding: Decoding, batch_tokens: int
 ) -> list[_Row]:
     rows = [_Row(prompt, answer_generator(decoding, prompt.id)) for prompt in prompts]
-    active = rows
     ends = _end_ids(loaded)
-    ids, mask = _pad_left(loaded, prompts)
-    cache = DynamicCache(config=_base(loaded).config)
-    while True:
-        logits = _forward(loaded, ids, mask, cache)
-        chosen = choose_tokens(logits, [row.generator for row in active], decoding)
-        for row, token in zip(active, chosen, strict=True):
-            _take(loaded, row, token, ends, decoding)
-        keep = [n for n, row in enumerate(active) if row.stopped is None]
-        if not keep:
-            return rows
-        ids = torch.tensor([[chosen[n]] for n in keep], device=mask.device)
-        if len(keep) < len(active):
-            places = torch.tensor(keep, device=mask.device)
-            cache.batch_select_indices(places)
-            mask = mask[places]
-            active = [active[n] for n in keep]
-        mask = torch.cat([mask, mask.new_ones(len(active), 1)], dim=1)
 
+    def see(places: Sequence[int], states: Tensor) -> None:
+        _choose(loaded, [rows[i] for i in places], states[:, -1], ends, decoding)
 
-def _forward(loaded: LoadedModel, ids: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
-    """Return the logits (rows, vocabulary) of the last position and extend the cache."""
-    extra: dict[str, object] = {}
-    names = inspect.signature(_base(loaded).forward).parameters
-    if "position_ids" in names:
-        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        extra["position_ids"] = positions[:, -ids.shape[1] :]
-    if "logits_to_keep" in names:
-        extra["logits_to_keep"] = 1
-    out = loaded.model(
-        input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **extra
+    room, order = read_together(
+        loaded,
+        [p.ids for p in prompts],
+        spare=decoding.max_new_tokens,
+        batch_tokens=batch_tokens,
+        see=see,
     )
-    return out.logits[:, -1].float()
+    active = _keep_open(room, [rows[i] for i in order])
+    while active:
+        add_column(room)
+        states = extend_rows(loaded, room, slice(0, len(active)), [row.new[-1:] for row in active])
+        _choose(loaded, active, states[:, -1], ends, decoding)
+        active = _keep_open(room, active)
+    return rows
+
+
+def _choose(
+    loaded: LoadedModel,
+    rows: Sequence[_Row],
+    states: Tensor,
+    ends: frozenset[int],
+    decoding: Decoding,
+) -> None:
+    logits = unembed_hidden(loaded.parts, normalise(loaded.parts, states))
+    chosen = choose_tokens(logits, [row.generator for row in rows], decoding)
+    for row, token in zip(rows, chosen, strict=True):
+        _take(loaded, row, token, ends, decoding)
+
+
+def _keep_open(room: Room, rows: Sequence[_Row]) -> list[_Row]:
+    """Take finished rows out of the room; returns the others as they now stand in it."""
+    finished = [n for n, row in enumerate(rows) if row.stopped is not None]
+    return [rows[n] for n in drop_rows(room, finished)]
 
 
 def _take(
@@ -166,20 +180,7 @@ def _answer(row: _Row, language: str) -> Answer:
     )
 
 
-def _pad_left(loaded: LoadedModel, prompts: Sequence[EncodedPrompt]) -> tuple[Tensor, Tensor]:
-    length = max(len(prompt.ids) for prompt in prompts)
-    pad = pad_id(loaded.tokenizer, loaded.parts.vocabulary_rows)
-    rows = [[pad] * (length - len(p.ids)) + list(p.ids) for p in prompts]
-    marks = [[0] * (length - len(p.ids)) + [1] * len(p.ids) for p in prompts]
-    return torch.tensor(rows, device=loaded.device), torch.tensor(marks, device=loaded.device)
-
-
 def _end_ids(loaded: LoadedModel) -> frozenset[int]:
-    given = getattr(_base(loaded).generation_config, "eos_token_id", None)
+    given = getattr(base_model(loaded).generation_config, "eos_token_id", None)
     listed = given if isinstance(given, (list, tuple)) else [given]
     return frozenset(i for i in (*listed, loaded.tokenizer.eos_token_id) if i is not None)
-
-
-def _base(loaded: LoadedModel) -> torch.nn.Module:
-    wrapped = getattr(loaded.model, "get_base_model", None)
-    return wrapped() if wrapped else loaded.model

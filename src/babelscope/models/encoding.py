@@ -99,7 +99,7 @@ def encode_prompt(
         SettingError: the prompt is too long even with an empty context, or begin tokens are
             asked of a tokenizer without one.
     """
-    front = _begin_ids(tokenizer, rendering.begin)
+    front = begin_ids(tokenizer, rendering.begin)
     fitted = _fit(tokenizer, rendering, example, demonstrations, front)
     return EncodedPrompt(example.id, front + fitted.ids, fitted.truncated, fitted.gold_lost)
 
@@ -126,7 +126,7 @@ def encode_training(
         raise DataError(f"example {example.id}", expected="an answer to train on", found="none")
     if tokenizer.eos_token_id is None:
         raise ModelError("tokenizer", expected="an end token", found="none")
-    front = _begin_ids(tokenizer, rendering.begin)
+    front = begin_ids(tokenizer, rendering.begin)
     fitted = _fit(tokenizer, rendering, example, demonstrations, front)
     prompt = front + fitted.ids
     answer = _continuation(tokenizer, fitted, rendering.template.answer_prefix + example.answers[0])
@@ -205,7 +205,12 @@ def _continuation(
     return tokenise(tokenizer, answer)[0]
 
 
-def _begin_ids(tokenizer: PreTrainedTokenizerBase, begin: Begin) -> tuple[int, ...]:
+def begin_ids(tokenizer: PreTrainedTokenizerBase, begin: Begin) -> tuple[int, ...]:
+    """Return the tokens that stand before a prompt.
+
+    Raises:
+        SettingError: a begin token is asked of a tokenizer without one.
+    """
     if begin == "never":
         return ()
     probe = tokenizer("a", add_special_tokens=False)["input_ids"]

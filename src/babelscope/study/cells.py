@@ -13,8 +13,7 @@ from pathlib import Path
 from babelscope.data.prompts import pick_demonstrations
 from babelscope.errors import StoreError
 from babelscope.identity import digest
-from babelscope.infer.batches import plan_batches
-from babelscope.infer.generate import Decoding, generate_answers
+from babelscope.infer.generate import Decoding, generate_answers, plan_answers
 from babelscope.models.encoding import EncodedPrompt, Rendering, encode_prompt
 from babelscope.models.loading import LoadedModel
 from babelscope.records import Example, QuestionSet
@@ -29,7 +28,7 @@ from babelscope.store import (
 )
 from babelscope.study.answers import answer_of, kept_row
 
-ANSWERING_VERSION = "2"
+ANSWERING_VERSION = "3"
 """Raised whenever the same model and prompt may be answered otherwise than before."""
 
 Progress = Callable[[int, int], None]
@@ -128,30 +127,31 @@ def answer_cell(
     folder: Path,
     progress: Progress | None = None,
 ) -> None:
-    """Answer a cell's questions into its slot; batches that are there already are kept.
+    """Answer a cell's questions into its slot; rounds that are there already are kept.
 
-    The batches are planned from all questions, finished or not, so that an interrupted cell ends
+    The rounds are planned from all questions, finished or not, so that an interrupted cell ends
     with the same bytes as an undisturbed one.
     """
     if finished(folder):
         return
     prompts = encode_questions(loaded, questions, answering)
     done = 0
-    batches = plan_batches([len(p.ids) for p in prompts], answering.batch_tokens)
-    for index, batch in enumerate(batches):
+    rounds = plan_answers(loaded, prompts, answering.decoding, answering.batch_tokens)
+    for index, places in enumerate(rounds):
         path = shard(folder, index, "jsonl")
         if not path.exists():
             answers = generate_answers(
                 loaded,
-                [prompts[i] for i in batch],
+                [prompts[i] for i in places],
                 answering.decoding,
                 language=questions.language,
+                batch_tokens=answering.batch_tokens,
             )
             write_jsonl(path, [kept_row(a) for a in answers])
-        done += len(batch)
+        done += len(places)
         if progress:
             progress(done, len(prompts))
-    rows = [row for i in range(len(batches)) for row in read_jsonl(shard(folder, i, "jsonl"))]
+    rows = [row for i in range(len(rounds)) for row in read_jsonl(shard(folder, i, "jsonl"))]
     by_id = {answer.id: answer for answer in map(answer_of, rows)}
     ordered = [kept_row(by_id[e.id]) for e in questions.examples]
     write_jsonl(folder / "answers.jsonl", ordered)

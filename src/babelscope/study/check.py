@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import math
+
+from babelscope.adapt.recipes import find_recipe, rendering_of
 from babelscope.data import atlas
+from babelscope.data.prompts import TEMPLATES
+from babelscope.data.qa import read_qa
+from babelscope.infer.drift import measure_drift
+from babelscope.infer.generate import Decoding
 from babelscope.languages import language
-from babelscope.models.loading import load_model
+from babelscope.models.encoding import encode_prompt
+from babelscope.models.loading import LoadedModel, load_model
 
 ENGLISH = "eng_Latn"
+DRIFT_ITEMS = 32
 
 
 def check_model(
-    name: str, *, dtype: str = "auto", device: str = "auto", revision: str | None = None
+    name: str,
+    *,
+    dtype: str = "auto",
+    device: str = "auto",
+    revision: str | None = None,
+    drift: bool = False,
 ) -> dict[str, object]:
     """Load a model, which proves its parts, and measure it.
 
     `fertility` has a row a language of atlas: tokens a sentence relative to English on the same
-    sentences (1 is as many as English), and the share of tokens that are unknown.
+    sentences (1 is as many as English), and the share of tokens that are unknown. `drift` counts
+    answers that another way of computing turns over, and costs some minutes on a large model.
 
     Raises:
         ModelError: the model cannot be loaded, or its parts cannot be proved.
@@ -23,8 +38,6 @@ def check_model(
     loaded = load_model(name, dtype=dtype, device=device, revision=revision)
     parameters = sum(p.numel() for p in loaded.model.parameters())
     size = sum(p.numel() * p.element_size() for p in loaded.model.parameters())
-    counts = {code: _counts(loaded.tokenizer, code) for code in atlas.languages()}
-    english = counts[ENGLISH][0]
     return {
         "model": name,
         "fingerprint": loaded.fingerprint,
@@ -39,16 +52,49 @@ def check_model(
         "tokenizer_entries": len(loaded.tokenizer),
         "final_norm": type(loaded.parts.final_norm).__name__,
         "parts": "proved: last block, norm and unembedding give the model's own logits",
-        "fertility": [
-            {
-                "language": code,
-                "name": language(code).name,
-                "tokens_to_english": tokens / english,
-                "unknown_share": unknown / tokens,
-            }
-            for code, (tokens, unknown) in counts.items()
-        ],
+        "fertility": _fertility(loaded),
+        **({"drift": _drift(loaded, device, revision)} if drift else {}),
     }
+
+
+def _fertility(loaded: LoadedModel) -> list[dict[str, object]]:
+    """Return a row a language: its tokens relative to English, the share that is unknown."""
+    counts = {code: _counts(loaded.tokenizer, code) for code in atlas.languages()}
+    english = counts[ENGLISH][0]
+    return [
+        {
+            "language": code,
+            "name": language(code).name,
+            "tokens_to_english": tokens / english,
+            "unknown_share": unknown / tokens,
+        }
+        for code, (tokens, unknown) in counts.items()
+    ]
+
+
+def _drift(loaded: LoadedModel, device: str, revision: str | None) -> list[dict[str, object]]:
+    """Return a row a way of computing: answers to questions of atlas, a language each, that differ.
+
+    `widest_gap` is in logits, and None where no answer differs.
+    """
+    dtype = "bfloat16" if str(loaded.dtype).endswith("float32") else "float32"
+    other = load_model(loaded.name, dtype=dtype, device=device, revision=revision)
+    recipe = find_recipe("default")
+    rendering = rendering_of(recipe, TEMPLATES, "answering")
+    prompts = [
+        encode_prompt(loaded.tokenizer, rendering, read_qa("atlas", code).examples[0])
+        for code in atlas.languages()[:DRIFT_ITEMS]
+    ]
+    rows = measure_drift(loaded, prompts, Decoding(recipe.answer_tokens), other)
+    return [
+        {
+            "way": row.way,
+            "items": row.items,
+            "differing": row.differing,
+            "widest_gap": None if math.isnan(row.widest_gap) else row.widest_gap,
+        }
+        for row in rows
+    ]
 
 
 def _counts(tokenizer: object, code: str) -> tuple[int, int]:

@@ -44,7 +44,7 @@ from babelscope.study.schedule import (
 )
 from babelscope.study.scores import CellScores, score_cell
 
-TUNING_VERSION = "1"
+TUNING_VERSION = "2"
 """Raised whenever the same base, source and recipe may give another adapter than before."""
 
 
