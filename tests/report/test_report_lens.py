@@ -149,6 +149,8 @@ def test_lens_only_study_speaks_of_the_lens(lens_only: Tables) -> None:
     assert "To which language does each depth lean?" in page
     assert "Nothing was tuned: the study has no sources." in page
     assert "<tbody>\n</tbody>" not in page
+    assert page.count("The study asked for no answers.") == 1
+    assert "No reasons of stopping" not in page
     for empty in ("Which source is best", "holds no comparison of a tuned model", "0 sources"):
         assert empty not in page
 
