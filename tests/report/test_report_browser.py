@@ -109,6 +109,11 @@ def test_every_reading_of_the_lens_is_drawn(browser: api.Browser, report: Path) 
         assert any(line.startswith(row) for line in text.split("\n")), (drawn, text[:300])
         assert page.is_visible("#lens-map") == (drawn in ("mass", "attention", "feed_forward"))
         assert page.is_visible("#lens-gold") == (drawn == "gold")
+        # a figure that kept its height from before would cover what follows
+        box, svg = (page.locator(f"#lens-heat{s}").bounding_box() for s in ("", " svg >> nth=0"))
+        assert box is not None
+        assert svg is not None
+        assert svg["height"] == pytest.approx(box["height"], abs=1)
     page.select_option("#lens-map", "langid")
     assert "Bengali 6 30.0 (28.0 to 32.0) 25.0" in page.inner_text("#lens-table").replace("\t", " ")
     page.select_option("#lens-map", "counted")

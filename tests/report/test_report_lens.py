@@ -59,12 +59,12 @@ def test_maps_stand_side_by_side(tables: Tables) -> None:
         ("6", "fall"),
     ]
     assert rows[3][4:] == (
-        "no fall", "Bengali −5.0 (−7.0 to −3.0), p\u00a0=\u00a00.010", "no, another language",
+        "no fall", "Bengali −5.0 (−7.0 to −3.0), p\u00a0=\u00a00.010", "no, clear by one map only",
     )  # fmt: skip
     assert [row[6] for row in rows[:3]] == ["neither is clear"] * 3
     said = text(maps.verdict(tables))
     assert said == (
-        "Of 4 readings, the maps agree in 0 and differ in 1; in 3 no change is clear by either."
+        "Of 4 readings, the maps agree in 0 and differ in 1; in 3 neither tells anything clear."
     )
 
 
@@ -74,6 +74,37 @@ def test_maps_agree_by_language_and_certainty(tables: Tables, p: float, verdict:
     fall = next(r for r in rows if r[:4] == ("Odia", "Odia", "6", "fall"))
     assert fall[6] == verdict
     assert fall[4].startswith("Bengali −8.0 (−9.0 to −7.0)")
+
+
+def test_two_clear_languages_are_a_difference(tables: Tables) -> None:
+    other = pl.when(pl.col("language") == "ben_Beng").then(pl.lit("eng_Latn"))
+    other = other.when(pl.col("language") == "eng_Latn").then(pl.lit("ben_Beng"))
+    swapped = planted(tables, "counted", 6, -0.08, 0.002)
+    here = (pl.col("map") == "counted") & pl.col("measure").eq("mass")
+    names = pl.when(here).then(other.otherwise(pl.col("language"))).otherwise(pl.col("language"))
+    lens = swapped.lens.with_columns(names.alias("language"))
+    rows = maps.comparison(dataclasses.replace(tables, lens=lens)).rows
+    fall = next(r for r in rows if r[:4] == ("Odia", "Odia", "6", "fall"))
+    assert fall[4:] == (
+        "English −8.0 (−9.0 to −7.0), p\u00a0=\u00a00.002",
+        "Bengali −5.0 (−7.0 to −3.0), p\u00a0=\u00a00.010",
+        "no, another language",
+    )
+
+
+def test_without_tuning_the_largest_masses_are_compared(lens_only: Tables) -> None:
+    rows = maps.comparison(lens_only).rows
+    # counted: Odia .41 +- .02, Bengali .254; langid: all three at .3, so none is clear
+    assert rows == (
+        (
+            "base model", "Odia", "3", "most", "Odia 23.0 (21.0 to 25.0)",
+            "Bengali 30.0 (28.0 to 32.0)", "no, clear by one map only",
+        ),
+        (
+            "base model", "Odia", "6", "most", "Odia 41.0 (39.0 to 43.0)",
+            "Bengali 30.0 (28.0 to 32.0)", "no, clear by one map only",
+        ),
+    )  # fmt: skip
 
 
 def test_quality_of_the_maps_is_told(tables: Tables) -> None:
@@ -112,10 +143,14 @@ def test_lens_only_study_speaks_of_the_lens(lens_only: Tables) -> None:
     assert inner.is_lens_only(lens_only)
     said = text(inner.leaning(lens_only).sentences)
     # base, Odia: own mass .05 + .06 x depth, Bengali .05 + .034 x depth, both +- .02
-    assert "For Odia: the middle depth (3) leans to Odia, 23.0 % (21.0 to 25.0) and" in said
+    assert "For Odia: the middle depth (3) leans to Odia, 23.0 % (21.0 to 25.0);" in said
     assert "the last depth (6) leans to Odia, 41.0 % (39.0 to 43.0)." in said
     page = render(lens_only)
     assert "To which language does each depth lean?" in page
+    assert "Nothing was tuned: the study has no sources." in page
+    assert "<tbody>\n</tbody>" not in page
+    assert page.count("The study asked for no answers.") == 1
+    assert "No reasons of stopping" not in page
     for empty in ("Which source is best", "holds no comparison of a tuned model", "0 sources"):
         assert empty not in page
 

@@ -202,7 +202,8 @@ def leaning(tables: Tables) -> Answer:
             parts = [_lean(own, depth) for depth in two_depths(own)]
             if parts:
                 text = Markup("For {}{}: {}.")
-                sentences.append(text.format(strong(language_name(target)), note, listed(parts)))
+                said = Markup("; ").join(parts)
+                sentences.append(text.format(strong(language_name(target)), note, said))
     if not sentences:
         sentences = [Markup("The lens was not read at the last prompt token.")]
     return Answer("To which language does each depth lean?", tuple(sentences), "inside")

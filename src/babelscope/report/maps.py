@@ -38,21 +38,27 @@ class Reading:
     depth: int
     what: str
     found: tuple[dict[str, Any] | None, ...]
+    clear: tuple[bool, ...]
 
     @property
     def agreement(self) -> str:
         """Whether both maps tell the same: the same language, and the same certainty."""
-        sure = [_is_clear(row) for row in self.found]
-        names = [row["language"] if row else "" for row in self.found]
-        if self.what != "most" and not any(sure):
+        if not any(self.clear):
             return NEITHER
-        if names[0] != names[1]:
-            return "no, another language"
-        return AGREE if len(set(sure)) == 1 else "no, clear by one map only"
+        if not all(self.clear):
+            return "no, clear by one map only"
+        one, other = (row["language"] if row else "" for row in self.found)
+        return AGREE if one == other else "no, another language"
 
 
-def _is_clear(row: dict[str, Any] | None) -> bool:
-    return row is not None and is_number(row["p_value"]) and row["p_value"] < 0.05
+def _is_clear(row: dict[str, Any] | None, side: pl.DataFrame) -> bool:
+    """Whether a change is significant, or a mass above the interval of every other."""
+    if row is None:
+        return False
+    if row["kind"] == "difference":
+        return is_number(row["p_value"]) and row["p_value"] < 0.05
+    others = side.filter(pl.col("language") != row["language"])
+    return others.filter(pl.col("high") >= row["low"]).is_empty()
 
 
 def map_names(tables: Tables) -> tuple[str, ...]:
@@ -108,7 +114,8 @@ def readings(tables: Tables) -> tuple[Reading, ...]:
                 here = [side.filter(pl.col("depth") == depth) for side in own]
                 for what, sign in wanted.items():
                     rows = tuple(leading(side, sign) for side in here)
-                    found.append(Reading(variant, target, depth, what, rows))
+                    clear = tuple(map(_is_clear, rows, here))
+                    found.append(Reading(variant, target, depth, what, rows, clear))
     return tuple(found)
 
 
@@ -189,5 +196,5 @@ def verdict(tables: Tables) -> tuple[Markup, ...]:
     open_, agreed = told.count(NEITHER), told.count(AGREE)
     text = Markup("Of {}, the maps agree in <strong>{}</strong> and differ in <strong>{}</strong>")
     said = text.format(count_text(len(found), "reading"), agreed, len(found) - agreed - open_)
-    tail = Markup("; in {} no change is clear by either.").format(open_) if open_ else Markup(".")
+    tail = Markup("; in {} neither tells anything clear.").format(open_) if open_ else Markup(".")
     return (said + tail,)

@@ -92,7 +92,8 @@
     const top = Math.max(0.1, ...z.flat().filter(known).map(Math.abs));
     const sure = rows.flatMap((k, y) => depths.filter((d) => known(at(k, d, "p")) && at(k, d, "p") < 0.05).map((d) => [d, y]));
     const names = rows.map(named);
-    plot.style.height = 68 + 22 * Math.max(2, rows.length) + "px";
+    const height = 68 + 22 * Math.max(2, rows.length);
+    plot.style.height = height + "px";
     draw(plot, {
       data: [
         { type: "heatmap", x: depths, y: rows.map((_, i) => i), z, zmin: -top, zmax: top, xgap: 1, ygap: 1,
@@ -104,7 +105,7 @@
           marker: { size: 5, color: "@ink" }, hoverinfo: "skip" },
       ],
       layout: {
-        plot_bgcolor: "@nodata", margin: { l: 20 + 6.6 * Math.max(...names.map((n) => n.length)), r: 8, t: 6, b: 44 },
+        height, plot_bgcolor: "@nodata", margin: { l: 20 + 6.6 * Math.max(...names.map((n) => n.length)), r: 8, t: 6, b: 44 },
         xaxis: { title: "depth", showgrid: false, dtick: depths.length > 16 ? 5 : 1 },
         yaxis: { tickvals: rows.map((_, i) => i), ticktext: names.map(isolate), autorange: "reversed" },
       },
@@ -193,7 +194,8 @@
       (equal ? ` Left out, as both golds are equal: ${equal}.` : "");
     if (nothing) return;
     const unit = drawn === "entropy_bits" ? "bits" : "%";
-    byId("lens-unit").textContent = `${said("drawn")}, ${unit === "bits" ? "bits" : "% of probability"}`;
+    const title = said("drawn");
+    byId("lens-unit").textContent = `${title[0].toUpperCase() + title.slice(1)}, ${unit === "bits" ? "bits" : "% of probability"}`;
     const added = mapped && drawn !== "mass";
     const main = all.filter((k) => !/ (shared|unknown)$/.test(k));
     const few = gold ? main.filter((k) => k.startsWith("gold_in")).slice(0, 8) : main.slice(0, 8);
@@ -222,6 +224,7 @@
   }
   byId("lens-controls").addEventListener("change", () => { steps(); show(); });
   byId("lens-controls").addEventListener("submit", (event) => event.preventDefault());
+  byId("lens-variant").parentElement.hidden = lens.variants.length === 0;
   steps();
   show();
 })();
