@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
 from pathlib import Path
 
 from babelscope.identity import digest
-from babelscope.measure.langid_map import langid_map
-from babelscope.measure.language_map import LanguageMap, load_map, quality, save_map
+from babelscope.measure.language_map import LanguageMap, load_map, save_map
 from babelscope.models.loading import LoadedModel, tokenizer_fingerprint
-from babelscope.models.tokens import count_tokens, token_forms
-from babelscope.study.maps import study_map, study_texts
+from babelscope.study.maps import measured_map, published_map, study_map, study_texts
 from babelscope.study.materials import Materials
 from babelscope.study.plan import COUNTED, FILE, LANGID, StudyPlan
 
@@ -58,11 +55,9 @@ def _published(
     key = digest([LANGID_VERSION, languages, fingerprint, texts])
     file = folder / f"{LANGID}-{key}.safetensors"
     if not file.exists():
-        rows = loaded.parts.vocabulary_rows
-        forms = token_forms(loaded.tokenizer, rows)
-        made = langid_map(forms, languages, tokenizer_fingerprint=fingerprint)
+        made = published_map(loaded.tokenizer, loaded.parts.vocabulary_rows, languages)
         counted = {code: texts.get(code, []) for code in languages}
-        counts = count_tokens(loaded.tokenizer, counted, rows)[1]
-        found = asdict(quality(made, counts)) if counts.any() else {}
-        save_map(replace(made, quality=found), file)
+        if any(counted.values()):
+            made = measured_map(made, loaded.tokenizer, counted)
+        save_map(made, file)
     return load_map(file, tokenizer_fingerprint=fingerprint)

@@ -142,7 +142,7 @@ def study_map(
     `text` names text collections, as in `study_texts`; those after the first are further text.
 
     Raises:
-        LanguageError: the given file lacks a language of the study.
+        LanguageError: the given file, or the text, lacks a language of the study.
     """
     fingerprint = tokenizer_fingerprint(loaded.tokenizer)
     if given:
@@ -150,6 +150,13 @@ def study_map(
         _check_languages(read, languages, given)
         return read
     texts = study_texts(languages, sources, text)
+    if lacking := [code for code in languages if code not in texts]:
+        raise LanguageError(
+            "text for the study's language map",
+            expected=f"some in {', '.join(lacking)}",
+            found=f"text in {', '.join(texts) or 'no language'}",
+            remedy="name a text that has them in [lens] text, or set lens.questions = 0",
+        )
     further = [read_collection(name) for name in _named(text)[1:]]
     used = [{code: t[code] for code in texts if code in t} for t in further]
     key = digest(
