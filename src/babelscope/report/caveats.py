@@ -24,9 +24,6 @@ NEAR_ZERO = 0.05
 """Below this (5 points of 100) a score is called near zero."""
 NAMED = 6
 """How many cells without data are named."""
-PERIOD = 30
-DECAY = 1 - 1 / PERIOD
-"""Of the moving average in published lens arrays: each prompt weighs one thirtieth."""
 
 
 def notes(tables: Tables) -> tuple[Markup, ...]:
@@ -57,14 +54,14 @@ def notes(tables: Tables) -> tuple[Markup, ...]:
 
 def _published(told: dict[str, Any]) -> tuple[Markup, ...]:
     """Return what is wrong with arrays that others published, what was mended, and what was not."""
-    updates = told["updates"]
-    recent = (1 - DECAY**PERIOD) / (1 - DECAY**updates)
+    period, updates = told["period"], told["updates"]
+    recent = (1 - (1 - 1 / period) ** period) / told["divisor"]
     average = Markup(
         "<strong>Published values, mended.</strong> They are an exponential moving average started "
-        "at zero (each prompt weighs 1/{}). Here they are divided by 1 − (29/30)<sup>{}</sup> = "
+        "at zero (each prompt weighs 1/{}). Here they are divided by 1 − (1 − 1/{})<sup>{}</sup> = "
         "{:.6f}; the exponent was found from the arrays themselves. What division cannot mend: the "
         "last {} of the {} prompts still weigh {}, and rejected prompts are among them."
-    ).format(PERIOD, updates, told["divisor"], PERIOD, updates, share_text(recent))
+    ).format(period, period, updates, told["divisor"], period, updates, share_text(recent))
     doubt = Markup(
         "<strong>No intervals, no number of questions.</strong> The arrays come from one run and "
         "hold means alone: no change drawn here can be called clear or unclear."
