@@ -60,7 +60,7 @@ def _published(told: dict[str, Any]) -> tuple[Markup, ...]:
         "<strong>Published values, mended.</strong> They are an exponential moving average started "
         "at zero (each prompt weighs 1/{}). Here they are divided by 1 − (1 − 1/{})<sup>{}</sup> = "
         "{:.6f}; the exponent was found from the arrays themselves. What division cannot mend: the "
-        "last {} of the {} prompts still weigh {}, and rejected prompts are among them."
+        "last {} of the {} prompts still weigh {}, and rejected prompts may be among them."
     ).format(period, period, updates, told["divisor"], period, updates, share_text(recent))
     doubt = Markup(
         "<strong>No intervals, no number of questions.</strong> The arrays come from one run and "

@@ -111,11 +111,13 @@ def _plan(found: Arrays, path: Path, command: str) -> dict[str, object]:
         "versions": versions(),
         "command": command,
         "settings": {
+            "language map": "arg-max of langid on single tokens",
             "correction": f"divided by 1 - (1 - 1/{PERIOD})^{UPDATES} = {DIVISOR:.6f}",
             "merged columns": {code: list(names) for code, names in found.merged.items()},
             "unknown codes, greatest mass": dict(found.unknown),
         },
-        "language_maps": {MAP: "arg-max of langid on single tokens"},
+        # a mapping without quality: the authors told none
+        "language_maps": {MAP: {}},
         "published": {
             "period": PERIOD,
             "updates": UPDATES,
