@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from fake_lens import QUALITY, more_lens
 
 TARGETS = ("ory_Orya", "ben_Beng", "ell_Grek", "arb_Arab", "tha_Thai", "eng_Latn")
 SOURCES = (
@@ -333,6 +334,7 @@ def plan(
         "settings": {"max_steps": 30, "prompt": "plain"},
         "fingerprints": {"renderer": "b" * 32},
         "started_from": None,
+        "language_maps": QUALITY,
     }
 
 
@@ -353,7 +355,11 @@ def make_study(
     comparisons(sources, targets, len(seeds)).write_parquet(folder / "comparisons.parquet")
     best(sources, targets).write_parquet(folder / "best.parquet")
     transfer(sources, targets).write_parquet(folder / "transfer.parquet")
-    lens(sources, targets).write_parquet(folder / "lens.parquet")
+    seen = lens(sources, targets)
+    if sources == SOURCES:
+        more = more_lens().select(seen.columns)
+        seen = pl.concat([seen, more], how="vertical_relaxed")
+    seen.write_parquet(folder / "lens.parquet")
     quality(sources).write_parquet(folder / "quality.parquet")
     lines = [json.dumps(sample, ensure_ascii=False) for sample in samples()]
     (folder / "samples.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -68,8 +68,61 @@ def test_controls_show_what_they_say(browser: api.Browser, report: Path) -> None
         "Greek", "0", "5.0 (3.0 to 7.0)", "5.0 (3.0 to 7.0)", "0.0 (−2.0 to 2.0)", "1.000",
     ]  # fmt: skip
     page.select_option("#lens-target", "tha_Thai")
-    page.select_option("#lens-variant", "default ru-nllb 30")
+    page.select_option("#lens-variant", "default ru-nllb")
     assert page.is_visible("#lens-heat") is False
+    assert page.inner_text("#lens-none") == (
+        "The page holds no language mass for Thai, last prompt token, all questions, "
+        "by the map counted."
+    )
     page.select_option("#example-turn", "wrong")
     assert page.inner_text("#example-count") == "1 of 3 shown"
+    page.close()
+
+
+def test_every_reading_of_the_lens_is_drawn(browser: api.Browser, report: Path) -> None:
+    page = browser.new_page(viewport={"width": 1200, "height": 20_000})
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(report.as_uri())
+    page.click("#lens-details summary")
+    # planted: the tuned model's first row is base, base + change, change, p
+    for drawn, shown, row in (
+        (
+            "attention",
+            "#lens-added",
+            "Odia 1 1.0 (−1.0 to 3.0) 1.5 (−0.50 to 3.5) 0.50 (−1.5 to 2.5)",
+        ),
+        ("feed_forward", "#lens-added", "Odia 1 −3.0 (−5.0 to −1.0) −2.5 (−4.5 to −0.50)"),
+        ("entropy_bits", "#lens-curves", "entropy 0 12.5 (12.0 to 13.0) 11.5 (11.0 to 12.0) −1.0"),
+        ("next_probability", "#lens-curves", "probability of the next token 0 0.0 (−2.0 to 2.0)"),
+        ("gold", "#lens-curves", "own gold, against Bengali 0 20.0 (18.0 to 22.0) 27.0"),
+        (
+            "mass",
+            "#lens-curves",
+            "Odia 0 5.0 (3.0 to 7.0) 5.0 (3.0 to 7.0) 0.0 (−2.0 to 2.0) 1.000",
+        ),
+    ):
+        page.select_option("#lens-drawn", drawn)
+        assert page.is_visible(f"{shown} svg >> nth=0")
+        text = page.inner_text("#lens-table tbody").replace("\t", " ")
+        assert any(line.startswith(row) for line in text.split("\n")), (drawn, text[:300])
+        assert page.is_visible("#lens-map") == (drawn in ("mass", "attention", "feed_forward"))
+        assert page.is_visible("#lens-gold") == (drawn == "gold")
+        # a figure that kept its height from before would cover what follows
+        box, svg = (page.locator(f"#lens-heat{s}").bounding_box() for s in ("", " svg >> nth=0"))
+        assert box is not None
+        assert svg is not None
+        assert svg["height"] == pytest.approx(box["height"], abs=1)
+    page.select_option("#lens-map", "langid")
+    assert "Bengali 6 30.0 (28.0 to 32.0) 25.0" in page.inner_text("#lens-table").replace("\t", " ")
+    page.select_option("#lens-map", "counted")
+    page.select_option("#lens-subset", "contest:ben_Beng")
+    assert "−12.0" in page.inner_text("#lens-table")
+    page.select_option("#lens-subset", "all")
+    page.select_option("#lens-step", "15")
+    assert "1.1 (−0.90 to 3.1)" in page.inner_text("#lens-table")
+    page.select_option("#lens-drawn", "attention")
+    assert "no change of mass by attention for Odia" in page.inner_text("#lens-none")
+    assert complaints == []
     page.close()

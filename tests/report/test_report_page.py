@@ -141,10 +141,13 @@ def test_figures_hold_the_planted_numbers(page: Page) -> None:
     exact = next(t for t in figures["cause-0"]["data"] if t.get("type") == "bar")
     assert exact["x"] == [40.0] * 4
     lens = json.loads(next(s for a, s in page.scripts if a.get("id") == "lens"))
-    assert lens["start"] == ["ory_Orya", "default or 30"]
-    shift = lens["cells"]["ory_Orya|default or 30|last all"]["difference"]["ben_Beng"]
+    assert lens["start"] == ["ory_Orya", "default or"]
+    shift = lens["cells"]["ory_Orya|default or|30|last|all|mass|counted"]["difference"]["ben_Beng"]
     assert (shift["value"][5], shift["p"][5]) == (-12.0, 0.004)
-    assert lens["cells"]["ory_Orya|base|last all"]["mass"]["ory_Orya"]["value"][6] == 41.0
+    assert (
+        lens["cells"]["ory_Orya|base|0|last|all|mass|counted"]["value"]["ory_Orya"]["value"][6]
+        == 41.0
+    )
 
 
 def test_every_figure_has_a_table_and_a_spoken_name(page: Page) -> None:
@@ -168,8 +171,8 @@ def test_nothing_is_fetched(html: str, page: Page) -> None:
 
 
 def test_hostile_text_stays_text(html: str, page: Page) -> None:
-    # two data blocks, plotly, and our own script: nothing from the study opened another
-    assert [a.get("type", "") for a, _ in page.scripts] == ["application/json"] * 2 + [""] * 2
+    # two data blocks, plotly, and our own two scripts: nothing from the study opened another
+    assert [a.get("type", "") for a, _ in page.scripts] == ["application/json"] * 2 + [""] * 3
     assert not any(name.startswith("on") for _, a in page.tags for name in a)
     assert not any(tag in ("img", "i", "iframe") for tag, _ in page.tags)
     assert HOSTILE in page.sections["examples"]

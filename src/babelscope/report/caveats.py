@@ -40,7 +40,7 @@ def notes(tables: Tables) -> tuple[Markup, ...]:
                 "holds here says nothing about these languages in other models."
             )
         )
-    if len(plan["seeds"]) == 1:
+    if len(plan["seeds"]) == 1 and plan["sources"]:
         found.append(
             Markup(
                 "<strong>Single seed.</strong> Every tuned model was trained once (seed {}). The "

@@ -1,4 +1,4 @@
-"""What the lens saw, packed for the page's controls: masses by depth, and their differences."""
+"""What the lens saw, packed for the page's controls: every reading by depth, and its change."""
 
 from __future__ import annotations
 
@@ -13,6 +13,18 @@ from babelscope.report.tables import Tables, Variant, base_of, differences, is_s
 NUMBERS = 500_000
 """The most numbers that the page carries of the lens; about 3 MB of text."""
 LANGUAGES_KEPT = 10
+DRAWN = {
+    "mass": "language mass",
+    "attention": "change of mass by attention",
+    "feed_forward": "change of mass by feed-forward",
+    "joint": "change of mass by the joint step",
+    "entropy_bits": "entropy",
+    "next_probability": "probability of the next token",
+    "gold": "gold in other languages against own gold",
+}
+GOLD = ("gold_in", "own_gold")
+STEPS = ("attention", "feed_forward", "joint")
+KEYS = ("target", "recipe", "source", "step", "position", "subset", "measure", "map", "kind")
 
 
 @dataclass(frozen=True)
@@ -24,41 +36,72 @@ class LensView:
 
 
 def lens_view(tables: Tables) -> LensView | None:
-    """Pack the lens by target, variant, and view (position and subset); None without rows.
+    """Pack the lens by target, variant, step, place and reading; None without rows.
 
-    Values are probabilities x 100, rounded to 3 decimals; missing ones are null.
+    Probabilities are x 100, entropies in bits, rounded to 3 decimals; missing ones are null.
     """
-    frame = tables.lens.filter((pl.col("measure") == "mass") & pl.col("value").is_finite())
+    wanted = pl.col("measure").is_in([m for m in DRAWN if m != "gold"] + list(GOLD))
+    frame = tables.lens.filter(wanted & pl.col("value").is_finite())
     if frame.is_empty():
         return None
-    main = main_map(tables)
-    # the other maps' views are named by their map
-    frame = frame.with_columns(pl.col("map").replace(main, ""))
     frame, left_out = _within_size(tables, frame)
-    views = sorted(set(frame.select("position", "subset", "map").rows()), key=_view_order)
-    owners = sorted(set(frame.select("recipe", "source", "step").rows()))
-    several = {o[:2] for o in owners if sum(p[:2] == o[:2] for p in owners) > 1}
-    names = {
-        owner: variant_name(tables, Variant(*owner[:2]), owner[2] if owner[:2] in several else None)
-        for owner in owners
-    }
-    # the plan's order of sources; of the saved steps the last comes first
+    owners = sorted(set(frame.select("recipe", "source").rows()))
     places = {source["name"]: i for i, source in enumerate(tables.plan["sources"])}
-    owners.sort(key=lambda o: (o[0], places.get(o[1], len(places)), -o[2]))
+    owners.sort(key=lambda o: (o[0], places.get(o[1], len(places))))
+    tuned = [o for o in owners if o[1]]
+    bases = {_owner(*o): base_of(tables, Variant(*o)).recipe for o in tuned}
     targets = [t for t in tables.plan["targets"] if t in set(frame["target"])]
-    codes = sorted(set(frame["language"]))
+    codes = sorted({code for code in frame["language"] if code})
     data = {
-        "views": [[_view_key(*view), _view_name(*view)] for view in views],
-        "variants": [[" ".join(map(str, o)), names[o]] for o in owners if o[1]],
+        **_choices(tables, frame),
+        "variants": [[_owner(*o), variant_name(tables, Variant(*o))] for o in tuned],
+        "steps": {_owner(*o): _saved(frame, *o) for o in tuned},
         "targets": [[t, language_name(t)] for t in targets],
         "languages": {code: language_name(code) for code in codes},
-        "source_languages": {s["name"]: s["language"] for s in tables.plan["sources"]},
-        "sources": {" ".join(map(str, o)): o[1] for o in owners},
-        "bases": {" ".join(map(str, o)): base_of(tables, Variant(*o[:2])).recipe for o in owners},
+        "source_languages": {_owner(*o): _language(tables, o[1]) for o in tuned},
+        "bases": bases | {"": next((o[0] for o in owners if not o[1]), "base")},
+        "equal": _equal_golds(tables),
         "cells": _cells(frame),
-        "start": _start(tables, targets, owners),
+        "start": _start(tables, targets, tuned),
     }
     return LensView(data, left_out)
+
+
+def _owner(recipe: str, source: str) -> str:
+    return f"{recipe} {source}".rstrip()
+
+
+def _saved(frame: pl.DataFrame, recipe: str, source: str) -> list[int]:
+    own = frame.filter((pl.col("recipe") == recipe) & (pl.col("source") == source))
+    return sorted(set(own["step"].to_list()), reverse=True)
+
+
+def _language(tables: Tables, source: str) -> str:
+    return next((s["language"] for s in tables.plan["sources"] if s["name"] == source), "")
+
+
+def _choices(tables: Tables, frame: pl.DataFrame) -> dict[str, list[list[str]]]:
+    """Return what the selects offer: readings, maps (the first for conclusions), places."""
+    measures = set(frame["measure"].replace(dict.fromkeys(GOLD, "gold")))
+    main = main_map(tables)
+    maps = sorted({m for m in frame["map"] if m}, key=lambda m: (m != main, m))
+    positions = sorted(set(frame["position"]), key=lambda p: (p != "last", p))
+    subsets = sorted(set(frame["subset"]), key=lambda s: (s != "all", s))
+    return {
+        "drawn": [[m, name] for m, name in DRAWN.items() if m in measures],
+        "maps": [[m, m] for m in maps],
+        "positions": [[p, POSITIONS.get(p, p)] for p in positions],
+        "subsets": [[s, _subset_name(s)] for s in subsets],
+    }
+
+
+def _subset_name(subset: str) -> str:
+    kind, _, rest = subset.partition(":")
+    if kind == "contest":
+        return f"contest with {language_name(rest)}"
+    words = {"cause": "answers of cause", "base_cause": "base’s answers of cause"}
+    name = f"{words[kind]} {rest}" if kind in words else f"{subset} questions"
+    return name.replace("_", " ")
 
 
 def _start(tables: Tables, targets: list[str], owners: list[tuple[Any, ...]]) -> list[str]:
@@ -66,66 +109,70 @@ def _start(tables: Tables, targets: list[str], owners: list[tuple[Any, ...]]) ->
     rows = differences(tables, tables.plan["main_measure"])
     sure = sorted((-abs(r["difference"]), k) for k, r in rows.items() if is_sure(r))
     for _, (recipe, source, target) in sure:
-        for owner in owners:
-            if owner[:2] == (recipe, source) and target in targets:
-                return [target, " ".join(map(str, owner))]
-    return [targets[0] if targets else "", ""]
+        if (recipe, source) in owners and target in targets:
+            return [target, _owner(recipe, source)]
+    return [targets[0] if targets else "", _owner(*owners[0]) if owners else ""]
 
 
-def _view_key(position: str, subset: str, other_map: str) -> str:
-    return f"{position} {subset} {other_map}".rstrip()
-
-
-def _view_name(position: str, subset: str, other_map: str) -> str:
-    name = f"{POSITIONS.get(position, position)}; {subset.replace('_', ' ')} questions"
-    return f"{name}; map by {other_map}" if other_map else name
-
-
-def _view_order(view: tuple[str, str, str]) -> tuple[bool, bool, bool, str, str, str]:
-    position, subset, other_map = view
-    return subset != "all", position != "last", other_map != "", position, subset, other_map
+def _equal_golds(tables: Tables) -> dict[str, str]:
+    """Return by target which pairs of golds were left out of the contrast for being equal."""
+    frame = tables.lens.filter((pl.col("measure") == "equal_golds") & (pl.col("value") > 0))
+    found: dict[str, list[str]] = {}
+    kept = frame.unique(["target", "language"], keep="first").sort("target", "language")
+    for row in kept.to_dicts():
+        count = f"{language_name(row['language'])} {row['value']:.0f} of {row['n']}"
+        found.setdefault(row["target"], []).append(count)
+    return {target: ", ".join(counts) for target, counts in found.items()}
 
 
 def _within_size(tables: Tables, frame: pl.DataFrame) -> tuple[pl.DataFrame, str]:
-    """Leave out subsets, then positions, then small languages, until the page can carry it."""
+    """Leave out subsets, steps, positions, then small languages, until the page can carry it."""
+    last = pl.col("step") == pl.col("step").max().over("recipe", "source")
+    half = pl.col("measure").is_in(STEPS) & (pl.col("map") != main_map(tables))
+    cuts = (
+        (pl.col("subset") == "all", "subsets other than all questions"),
+        (last, "saved steps before the last"),
+        (~half, "what the blocks add by other maps than the first"),
+        (pl.col("position") == "last", "positions other than the last prompt token"),
+    )
     left_out = []
-    if 4 * frame.height > NUMBERS and "all" in set(frame["subset"]):
-        frame = frame.filter(pl.col("subset") == "all")
-        left_out.append("subsets other than all questions")
-    if 4 * frame.height > NUMBERS and "last" in set(frame["position"]):
-        frame = frame.filter(pl.col("position") == "last")
-        left_out.append("positions other than the last prompt token")
+    for kept, name in cuts:
+        smaller = frame.filter(kept)
+        if 4 * frame.height > NUMBERS and 0 < smaller.height < frame.height:
+            frame = smaller
+            left_out.append(name)
     if 4 * frame.height > NUMBERS:
-        order = frame.group_by("language").agg(pl.col("value").abs().max())
-        kept = order.sort("value", "language", descending=[True, False]).head(LANGUAGES_KEPT)
-        frame = frame.filter(pl.col("language").is_in(kept["language"].to_list()))
+        sized = frame.filter(pl.col("measure") == "mass")
+        order = sized.group_by("language").agg(pl.col("value").abs().max())
+        largest = order.sort("value", "language", descending=[True, False]).head(LANGUAGES_KEPT)
+        frame = frame.filter(pl.col("language").is_in([*largest["language"], ""]))
         left_out.append(f"all but the {LANGUAGES_KEPT} languages with the largest values")
     return frame, ", ".join(left_out)
 
 
 def _cells(frame: pl.DataFrame) -> dict[str, Any]:
-    """Return "target|owner|view" -> kind -> language -> rows [depth, value, low, high, p]."""
+    """Return "target|owner|step|position|subset|measure|map" -> kind -> language -> columns."""
+    scale = pl.when(pl.col("measure") == "entropy_bits").then(1).otherwise(100)
     numbers = [
-        pl.when(pl.col(c).is_finite()).then((pl.col(c) * 100).round(3)).alias(c)
+        pl.when(pl.col(c).is_finite()).then((pl.col(c) * scale).round(3)).alias(c)
         for c in ("value", "low", "high")
     ]
     p = pl.when(pl.col("p_value").is_finite()).then(pl.col("p_value").round(4)).alias("p_value")
-    keys = ("target", "recipe", "source", "step", "position", "subset", "map", "kind", "language")
     packed = (
-        frame.sort(*keys, "depth")
+        frame.sort(*KEYS, "language", "depth")
         .with_columns(*numbers, p)
-        .group_by(*keys, maintain_order=True)
+        .group_by(*KEYS, "language", maintain_order=True)
         .agg("depth", "value", "low", "high", "p_value")
-    )  # fmt: skip
+    )
     cells: dict[str, Any] = {}
     for row in packed.iter_rows(named=True):
-        owner = f"{row['recipe']} {row['source']} {row['step']}"
-        who = owner if row["source"] else row["recipe"]
-        key = f"{row['target']}|{who}|{_view_key(row['position'], row['subset'], row['map'])}"
-        series = {"depth": row["depth"], "value": row["value"]}
-        series |= {"low": row["low"], "high": row["high"]}
+        owner = _owner(row["recipe"], row["source"])
+        # a base has no steps of its own
+        step = row["step"] if row["source"] else 0
+        place = (row["position"], row["subset"], row["measure"], row["map"])
+        key = "|".join((row["target"], owner, str(step), *place))
+        series = {name: row[name] for name in ("depth", "value", "low", "high")}
         if row["kind"] == "difference":
             series["p"] = row["p_value"]
-        kind = "mass" if row["kind"] == "value" else row["kind"]
-        cells.setdefault(key, {}).setdefault(kind, {})[row["language"]] = series
+        cells.setdefault(key, {}).setdefault(row["kind"], {})[row["language"]] = series
     return cells

@@ -13,7 +13,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from babelscope.errors import StoreError
-from babelscope.report import beside, caveats, explain, figures, ledger, matrix, panels, words
+from babelscope.report import (
+    beside,
+    caveats,
+    explain,
+    figures,
+    inner,
+    ledger,
+    maps,
+    matrix,
+    panels,
+    words,
+)
 from babelscope.report.examples import examples
 from babelscope.report.lensview import lens_view
 from babelscope.report.names import (
@@ -65,7 +76,8 @@ def render(tables: Tables) -> str:
     )
     environment.filters["bdi"] = isolated
     environment.filters["language"] = language_name
-    scripts = [_asset("vendor/plotly-cartesian.min.js"), _asset("templates/report.js")]
+    files = ("vendor/plotly-cartesian.min.js", "templates/report.js", "templates/lens.js")
+    scripts = [_asset(name) for name in files]
     drawn = _drawn(tables)
     lens = lens_view(tables)
     return environment.get_template("page.html.j2").render(
@@ -75,11 +87,13 @@ def render(tables: Tables) -> str:
         head=_head(tables),
         answers=_answers(tables),
         notes=caveats.notes(tables),
-        headline=words.headline(tables),
+        headline=inner.headline(tables) or words.headline(tables),
+        scored=not inner.is_lens_only(tables),
         views=matrix.views(tables),
         targets=[(t, language_name(t), language_tag(t)[0]) for t in tables.plan["targets"]],
         drawn=drawn,
         lens=lens,
+        map_verdict=maps.verdict(tables),
         examples=examples(tables),
         sampled=len(tables.samples),
         tables=_tables(tables),
@@ -102,12 +116,15 @@ def _drawn(tables: Tables) -> dict[str, tuple[figures.Panel, ...]]:
 
 
 def _answers(tables: Tables) -> list[words.Answer]:
+    if inner.is_lens_only(tables):
+        return [inner.leaning(tables)]
     found = (
         words.best_sources(tables),
         words.helped_and_harmed(tables),
         words.self_tuning(tables),
         explain.overgeneration(tables),
         explain.inside(tables),
+        inner.silence(tables),
         explain.undecided(tables),
     )
     return [answer for answer in found if answer is not None]
@@ -126,6 +143,8 @@ def _tables(tables: Tables) -> dict[str, panels.Table]:
         "cost": ledger.cost(tables),
         "counts": ledger.counts(tables),
         "totals": ledger.count_totals(tables),
+        "maps": maps.comparison(tables),
+        "map_quality": maps.quality(tables),
     }
 
 
@@ -139,17 +158,16 @@ def _head(tables: Tables) -> dict[str, str]:
         facts.append(count_text(model["depth"], "layer"))
     if model.get("dtype"):
         facts.append(str(model["dtype"]))
-    size = [
-        count_text(len(plan["sources"]), "source"),
-        count_text(len(plan["targets"]), "target"),
-        count_text(len(plan["seeds"]), "seed"),
-    ]
+    size = [count_text(len(plan["targets"]), "target")]
+    if not (only := inner.is_lens_only(tables)):
+        size.insert(0, count_text(len(plan["sources"]), "source"))
+        size.append(count_text(len(plan["seeds"]), "seed"))
     return {
         "title": str(plan.get("title") or plan["name"]),
         "model": ", ".join(facts),
         "size": ", ".join(size),
         "measure": measure_name(plan["main_measure"]),
-        "seeds": "single seed" if len(plan["seeds"]) == 1 else "",
+        "seeds": "single seed" if len(plan["seeds"]) == 1 and not only else "",
     }
 
 
