@@ -22,7 +22,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 COMMANDS = (
     *("demo", "run", "status", "report", "tune"),
-    *("answer", "score", "lens", "map-languages", "check"),
+    *("answer", "score", "lens", "lens-published", "map-languages", "check"),
 )
 SMALL = ["--set", "max_steps=2", "--set", "max_tokens=320", "--set", "answer_tokens=12"]
 

@@ -287,6 +287,18 @@ def lens(
         _print(lens_step(choice, read, out, wish, progress), as_json)
 
 
+@app.command(name="lens-published")
+def lens_published(file: Path, *, out: Path, as_json: Json = False) -> None:
+    """Make a study that `report` draws from the lens arrays published with the first paper.
+
+    Example: babelscope lens-published lens.csv --out published
+    """
+    from babelscope.study.published import published_step
+
+    command = shlex.join(["babelscope", "lens-published", str(file), "--out", str(out)])
+    _print(published_step(file, out, command), as_json)
+
+
 @app.command(name="map-languages")
 def map_languages(
     model: str,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 from markupsafe import Markup
 
@@ -27,6 +29,8 @@ NAMED = 6
 def notes(tables: Tables) -> tuple[Markup, ...]:
     """Return what a reader must know before trusting the sentences: toy model, one seed, gaps."""
     plan = tables.plan
+    if "published" in plan:
+        return _published(plan["published"])
     found = []
     if plan["model"].get("is_mini"):
         found.append(
@@ -46,6 +50,41 @@ def notes(tables: Tables) -> tuple[Markup, ...]:
     for section in (_near_zero, _guessing, _gaps, _cuts):
         found.extend(section(tables))
     return tuple(found)
+
+
+def _published(told: dict[str, Any]) -> tuple[Markup, ...]:
+    """Return what is wrong with arrays that others published, what was mended, and what was not."""
+    period, updates = told["period"], told["updates"]
+    recent = (1 - (1 - 1 / period) ** period) / told["divisor"]
+    average = Markup(
+        "<strong>Published values, mended.</strong> They are an exponential moving average started "
+        "at zero (each prompt weighs 1/{}). Here they are divided by 1 − (1 − 1/{})<sup>{}</sup> = "
+        "{:.6f}; the exponent was found from the arrays themselves. What division cannot mend: the "
+        "last {} of the {} prompts still weigh {}, and rejected prompts may be among them."
+    ).format(period, period, updates, told["divisor"], period, updates, share_text(recent))
+    doubt = Markup(
+        "<strong>No intervals, no number of questions.</strong> The arrays come from one run and "
+        "hold means alone: no change drawn here can be called clear or unclear."
+    )
+    method = Markup(
+        "<strong>The token-to-language map is a guess.</strong> It is the arg-max of the language "
+        "identifier langid on single tokens: a short ASCII string counts as English, and a broken "
+        "piece of a character as Chinese."
+    )
+    return (average, doubt, method, *_strangers(told["unknown"]))
+
+
+def _strangers(unknown: dict[str, float]) -> tuple[Markup, ...]:
+    if not unknown:
+        return ()
+    text = Markup(
+        "<strong>{}</strong> of the file {} unknown to this package and stand under their own "
+        "code: {}. Their greatest mass at any depth is {}."
+    )
+    codes = listed([isolated(code) for code in sorted(unknown)])
+    verb = "is" if len(unknown) == 1 else "are"
+    most = share_text(max(unknown.values()), 1)
+    return (text.format(count_text(len(unknown), "language code"), verb, codes, most),)
 
 
 def _near_zero(tables: Tables) -> list[Markup]:
