@@ -78,11 +78,19 @@
     }
   };
 
+  const HEAT_ROWS = 24;
   const heat = (id, order, series) => {
-    const rows = order.filter((k) => series[k]);
+    const all = order.filter((k) => series[k]);
+    const size = (k) => Math.max(...series[k].value.filter(known).map(Math.abs), 0);
+    const kept = new Set([...all].sort((a, b) => size(b) - size(a)).slice(0, HEAT_ROWS));
+    const rows = all.filter((k) => kept.has(k));
     const plot = byId(id);
-    byId(id + "-title").hidden = plot.hidden = rows.length === 0;
+    const title = byId(id + "-title");
+    title.hidden = plot.hidden = rows.length === 0;
     if (!rows.length) return;
+    title.dataset.plain ||= title.textContent;
+    title.textContent = title.dataset.plain +
+      (rows.length < all.length ? ` (the ${rows.length} of ${all.length} that change the most; the table has all)` : "");
     const depths = depthsOf(rows.map((k) => series[k]));
     const at = (k, d, field) => {
       const i = series[k].depth.indexOf(d);
