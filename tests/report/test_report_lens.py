@@ -62,6 +62,9 @@ def test_maps_stand_side_by_side(tables: Tables) -> None:
         "no fall", "Bengali −5.0 (−7.0 to −3.0), p\u00a0=\u00a00.010", "no, clear by one map only",
     )  # fmt: skip
     assert [row[6] for row in rows[:3]] == ["neither is clear"] * 3
+    clear = maps.telling(tables).rows
+    assert clear == tuple(r for r in maps.comparison(tables).rows if r[-1] != "neither is clear")
+    assert len(clear) == 1
     said = text(maps.verdict(tables))
     assert said == (
         "Of 4 readings, the maps agree in 0 and differ in 1; in 3 neither tells anything clear."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -154,6 +154,13 @@ def comparison(tables: Tables) -> Table:
     )
     heads = (f"by {name}" for name in names)
     return Table(caption, ("Model", "Target", "Depth", "Largest", *heads, "Maps agree"), rows)
+
+
+def telling(tables: Tables) -> Table:
+    """Return the rows of `comparison` where at least one map tells something clear."""
+    whole = comparison(tables)
+    rows = tuple(row for row in whole.rows if row[-1] != NEITHER)
+    return replace(whole, caption=f"{whole.caption}; where at least one is clear", rows=rows)
 
 
 def _told(row: dict[str, Any] | None, what: str) -> str:

@@ -144,6 +144,7 @@ def _tables(tables: Tables) -> dict[str, panels.Table]:
         "counts": ledger.counts(tables),
         "totals": ledger.count_totals(tables),
         "maps": maps.comparison(tables),
+        "telling_maps": maps.telling(tables),
         "map_quality": maps.quality(tables),
     }
 
