@@ -31,6 +31,7 @@ from babelscope.infer.lens import (
 from babelscope.infer.lens_items import plan_items
 from babelscope.infer.trunk import padded
 from babelscope.models.loading import LoadedModel
+from babelscope.records import Example
 
 LANGUAGES = ("ar", "de", "en", "es", "hi", "ru", "tr", "zh")
 CONTEXTS = 240
@@ -42,15 +43,21 @@ REPEATS = 5
 PARTS = ("last", "last-bf16", "gold", "published", "memory")
 
 
+def prompt_text(example: Example) -> str:
+    """A question as the first paper's inference prompt."""
+    return f"{example.context}\n\nQ: {example.question}\nA:"
+
+
 def prompts_of(loaded: LoadedModel, each: int) -> list[LensPrompt]:
     """A question of every so many contexts, `each` in every language, with 8 tokens behind it."""
     prompts = []
     for language in LANGUAGES:
         examples = xquad(language, CONTEXTS, 1)
         for example in examples[:: len(examples) // each][:each]:
-            text = f"{example.context}\n\nQ: {example.question}\nA:"
-            ids = loaded.tokenizer(text)["input_ids"]
-            gold = loaded.tokenizer(example.context, add_special_tokens=False)["input_ids"]
+            ids = loaded.tokenizer(prompt_text(example))["input_ids"]
+            gold = loaded.tokenizer(example.context, add_special_tokens=False, verbose=False)[
+                "input_ids"
+            ]
             name = f"{language} {example.id}"
             prompts.append(LensPrompt(name, tuple(ids), tuple(gold[:GOLD])))
     return prompts
