@@ -56,6 +56,7 @@ def lens_view(tables: Tables) -> LensView | None:
         **_choices(tables, frame),
         "variants": [[_owner(*o), variant_name(tables, Variant(*o))] for o in tuned],
         "steps": {_owner(*o): _saved(frame, *o) for o in tuned},
+        "intervals": bool(frame["low"].is_finite().any()),
         "targets": [[t, language_name(t)] for t in targets],
         "languages": {code: language_name(code) for code in codes},
         "source_languages": {_owner(*o): _language(tables, o[1]) for o in tuned},
