@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 from safetensors.numpy import load_file, save_file
 
+import babelscope
 from babelscope import cli
 from babelscope.data import atlas
 
@@ -65,7 +66,7 @@ def test_the_documented_example_works(
     command: str, run: Run, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(workplace)
-    studies = Path(cli.__file__).parent / "study" / "studies"
+    studies = Path(babelscope.__file__).parent / "study" / "studies"
     words = shlex.split(documented_example(command))[1:]
     words = [w.replace("studies/", f"{studies}/") for w in words]
     status, out, err = run(*words)
@@ -260,7 +261,7 @@ def test_adapters_that_do_not_fit(run: Run, workplace: Path, tmp_path: Path) -> 
 
 
 def test_a_pickle_checkpoint_is_refused(run: Run, tmp_path: Path) -> None:
-    source = Path(cli.__file__).parent / "mini" / "weights"
+    source = Path(babelscope.__file__).parent / "mini" / "weights"
     model = tmp_path / "model"
     shutil.copytree(source, model)
     (model / "model.safetensors").rename(model / "pytorch_model.bin")
@@ -271,7 +272,7 @@ def test_a_pickle_checkpoint_is_refused(run: Run, tmp_path: Path) -> None:
 
 def test_a_map_of_another_tokenizer_is_refused(run: Run, tmp_path: Path) -> None:
     made = tmp_path / "map.safetensors"
-    rows = load_file(Path(cli.__file__).parent / "mini" / "weights" / "model.safetensors")
+    rows = load_file(Path(babelscope.__file__).parent / "mini" / "weights" / "model.safetensors")
     del rows
     import numpy as np
 

@@ -44,6 +44,31 @@ class QuestionSet:
     noted: Mapping[str, int] = field(default_factory=dict)
 
 
+LABELS = ("entailment", "neutral", "contradiction")
+"""The labels of natural language inference, in the order of XNLI's papers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """A premise and a hypothesis with one of `LABELS`; the id is shared by translations."""
+
+    id: str
+    language: str
+    premise: str
+    hypothesis: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedSentence:
+    """Words with their tags, one each (IOB2 or parts of speech); translations share the id."""
+
+    id: str
+    language: str
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a variant said to one example; lengths are in tokens of its tokenizer.

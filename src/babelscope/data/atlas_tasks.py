@@ -8,7 +8,7 @@ fact (entailment), another value of a told field (contradiction), or a field tha
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from babelscope.data.atlas import (
     FIELDS,
@@ -24,29 +24,7 @@ from babelscope.data.atlas import (
 from babelscope.data.atlas_words import WORDS
 from babelscope.errors import DataError
 from babelscope.languages import UNSPACED, language, scripts_of_language
-
-LABELS = ("entailment", "neutral", "contradiction")
-
-
-@dataclass(frozen=True, slots=True)
-class Inference:
-    """A premise and a hypothesis with one of `LABELS`; the id is shared by translations."""
-
-    id: str
-    language: str
-    premise: str
-    hypothesis: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class TaggedSentence:
-    """Words with their IOB2 tags, one each; the id is shared by translations."""
-
-    id: str
-    language: str
-    words: tuple[str, ...]
-    tags: tuple[str, ...]
+from babelscope.records import LABELS, Inference, TaggedSentence
 
 
 def inferences(code: str, split: str = "test") -> list[Inference]:

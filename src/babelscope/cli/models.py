@@ -1,0 +1,112 @@
+"""Commands on one model: tune it, let it answer, score, check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from babelscope.cli.app import app
+from babelscope.cli.options import (
+    LOADING,
+    RECIPE,
+    TUNING,
+    Adapter,
+    DataOptions,
+    Json,
+    ModelOptions,
+    RecipeOptions,
+    SomeDataOptions,
+    TuningOptions,
+)
+from babelscope.cli.printing import print_values
+
+
+@app.command
+def tune(
+    model: str,
+    *,
+    questions: SomeDataOptions,
+    out: Path,
+    tuning: TuningOptions = TUNING,
+    recipe: RecipeOptions = RECIPE,
+    loading: ModelOptions = LOADING,
+    as_json: Json = False,
+) -> None:
+    """Tune an adapter on a training set; --set turns single switches of the recipe.
+
+    Example: babelscope tune mini --data atlas --language or --set max_steps=2 --out adapter
+    """
+    from babelscope.adapt.saving import Saving
+    from babelscope.progress import counting
+    from babelscope.study import steps
+
+    choice = steps.ModelChoice(model, None, loading.dtype, loading.device, loading.revision)
+    chosen = steps.recipe_with(recipe.recipe, recipe.settings)
+    read = steps.questions_step(questions.data, questions.language, questions.limit, "train")
+    with counting("tune", quiet=as_json) as progress:
+        saving = Saving(out, save_steps=tuning.save_steps)
+        print_values(steps.tune_step(choice, read, chosen, tuning.seed, saving, progress), as_json)
+
+
+@app.command
+def answer(
+    model: str,
+    *,
+    questions: SomeDataOptions,
+    out: Path,
+    adapter: Adapter = None,
+    recipe: RecipeOptions | None = None,
+    loading: ModelOptions = LOADING,
+    as_json: Json = False,
+) -> None:
+    """Answer the questions of a data set.
+
+    Example: babelscope answer mini --data atlas --language or --limit 4 --out answers.jsonl
+    """
+    from babelscope.progress import counting
+    from babelscope.study import steps
+
+    choice = steps.ModelChoice(model, adapter, loading.dtype, loading.device, loading.revision)
+    chosen = steps.recipe_with(recipe.recipe, recipe.settings) if recipe else None
+    read = steps.questions_step(questions.data, questions.language, questions.limit, "test")
+    with counting("answer", quiet=as_json) as progress:
+        print_values(steps.answer_step(choice, read, out, chosen, progress=progress), as_json)
+
+
+@app.command
+def score(answers: Path, *, questions: DataOptions, as_json: Json = False) -> None:
+    """Score answers; only answered ids count.
+
+    Example: babelscope score answers.jsonl --data atlas --language or --json
+    """
+    from babelscope.study.scoring import score_step
+
+    print_values(score_step(answers, questions.data, questions.language), as_json)
+
+
+@app.command
+def check(
+    model: str,
+    *,
+    drift: Annotated[
+        bool, Parameter(negative="", help="Count answers that batch, padding or dtype turn over.")
+    ] = False,
+    loading: ModelOptions = LOADING,
+    as_json: Json = False,
+) -> None:
+    """Say whether a model works here: its parts, its size, its tokens per language.
+
+    Example: babelscope check mini
+    """
+    from babelscope.study.check import check_model
+
+    found = check_model(
+        model,
+        dtype=loading.dtype,
+        device=loading.device,
+        revision=loading.revision,
+        drift=drift,
+    )
+    print_values(found, as_json)

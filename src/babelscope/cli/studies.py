@@ -1,0 +1,80 @@
+"""Commands on whole studies."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from babelscope.cli.app import app
+from babelscope.cli.options import Json, Settings
+from babelscope.cli.printing import print_values
+
+
+@app.command
+def demo(*, out: Path = Path("demo-study"), as_json: Json = False) -> None:
+    """Run the embedded study, offline, and print where its report is.
+
+    Example: babelscope demo
+    """
+    from babelscope.study.ready import ready_study
+
+    run(ready_study("demo"), out=out, as_json=as_json)
+
+
+@app.command
+def run(
+    study: Path,
+    *,
+    out: Path | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    settings: Settings = (),
+    as_json: Json = False,
+) -> None:
+    """Run a study file, or continue it; results and report go to --out.
+
+    Example: babelscope run studies/demo.toml --out demo-study --dry-run
+    """
+    from babelscope.study.plan import read_plan
+
+    plan = read_plan(study, settings)
+    if dry_run:
+        from babelscope.study.estimate import estimate_cost
+
+        print_values(estimate_cost(plan), as_json)
+        return
+    from babelscope.progress import watching
+    from babelscope.report.page import write_report
+    from babelscope.study.run import run_study
+
+    folder = out or Path("runs") / plan.name
+    words = ["babelscope", "run", str(study), "--out", str(folder)]
+    words += [w for s in settings for w in ("--set", s)]
+    with watching(quiet=as_json) as watch:
+        run_study(plan, folder, command=shlex.join(words), watch=watch)
+    page = write_report(folder)
+    print_values({"out": str(folder), "report": str(page)}, as_json)
+
+
+@app.command
+def status(folder: Path, *, as_json: Json = False) -> None:
+    """Say how far a study has come.
+
+    Example: babelscope status demo-study
+    """
+    from babelscope.study.status import study_status
+
+    print_values(study_status(folder), as_json)
+
+
+@app.command
+def report(folder: Path, *, as_json: Json = False) -> None:
+    """Draw the report of a finished study again.
+
+    Example: babelscope report demo-study
+    """
+    from babelscope.report.page import write_report
+
+    print_values({"report": str(write_report(folder))}, as_json)
