@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from babelscope.errors import ModelError, SettingError
 from babelscope.models.folders import MINI, check_model_folder, folder_fingerprint, resolve_folder
+from babelscope.models.fused import fuse_activations
 from babelscope.models.parts import ModelParts, locate_parts, verify_parts
 from babelscope.models.tokenizers import (
     Tokenizer,
@@ -98,6 +100,7 @@ def load_model(
     tokenizer = tokenizer_in(folder, name, trust_remote_code)
     model = _model(folder, name, kind, place, trust_remote_code)
     parts = locate_parts(model)
+    fuse_activations(parts)
     verify_parts(model, parts)
     largest = max(tokenizer.get_vocab().values(), default=-1)
     if largest >= parts.vocabulary_rows:
@@ -127,8 +130,11 @@ def _dtype(name: str, place: str) -> torch.dtype:
 
 
 def _place(device: str) -> str:
+    # a launcher's processes have a GPU each
+    own = f"cuda:{os.environ['LOCAL_RANK']}" if os.environ.get("LOCAL_RANK") else "cuda"
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return own if torch.cuda.is_available() else "cpu"
+    device = own if device == "cuda" else device
     if device in ("cpu", SPREAD):
         return device
     kind, _, number = device.partition(":")
