@@ -6,7 +6,7 @@ import os
 import random
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import Literal
 
@@ -33,6 +33,7 @@ from babelscope.errors import SettingError
 from babelscope.identity import digest
 from babelscope.models.adapters import AdapterCard
 from babelscope.models.encoding import NO_LOSS, EncodedTraining, Rendering, rendering_fingerprint
+from babelscope.models.heap import freed_at_once
 from babelscope.models.loading import LoadedModel
 from babelscope.records import QuestionSet
 
@@ -80,7 +81,8 @@ def tune(
         kept = variant_steps(saving, recipe.max_steps)
         interval = checkpoint_interval(saving, recipe.max_steps)
         job = Job(loaded, recipe, data, card, kept, interval, work, progress)
-        with _own_randomness(loaded), fresh_lora(loaded, recipe, seed) as tuned:
+        held = freed_at_once() if loaded.device.type == "cpu" else nullcontext()
+        with held, _own_randomness(loaded), fresh_lora(loaded, recipe, seed) as tuned:
             cards = train(job, tuned)
         wait_for_all(loaded.device)
         if is_main_process():
