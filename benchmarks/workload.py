@@ -58,7 +58,7 @@ def bloom_560m(
     folder = next(unpacked("tokenizers/xlmr.tar.xz").rglob("tokenizer_config.json")).parent
     parts = locate_parts(model)
     if fused:
-        fuse_activations(parts)
+        fuse_activations(parts.blocks)
     return LoadedModel(
         model=model,
         tokenizer=AutoTokenizer.from_pretrained(folder),

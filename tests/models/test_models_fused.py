@@ -21,7 +21,7 @@ def test_logits_stay_and_only_the_tanh_form_is_replaced(family: str) -> None:
     model = tiny_model(family)
     with torch.no_grad():
         before = model(IDS).logits
-    assert fuse_activations(locate_parts(model)) == TANH_GELU.get(family, 0)
+    assert fuse_activations(locate_parts(model).blocks) == TANH_GELU.get(family, 0)
     with torch.no_grad():
         after = model(IDS).logits
     torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5 * float(before.abs().max()))
@@ -31,7 +31,7 @@ def test_gradients_stay() -> None:
     def gradients(fuse: bool) -> list[torch.Tensor]:
         model = tiny_model("bloom", spread=0.05)
         if fuse:
-            assert fuse_activations(locate_parts(model)) == 2
+            assert fuse_activations(locate_parts(model).blocks) == 2
         model(IDS, labels=IDS).loss.backward()
         return [p.grad for p in model.parameters()]
 
@@ -44,7 +44,7 @@ def test_gpt2_has_the_same_form_under_another_name() -> None:
     config = GPT2Config(n_embd=32, n_layer=2, n_head=4, vocab_size=512, initializer_range=0.3)
     model = GPT2LMHeadModel(config).eval()
     before = model(IDS).logits
-    assert fuse_activations(locate_parts(model)) == 2
+    assert fuse_activations(locate_parts(model).blocks) == 2
     torch.testing.assert_close(model(IDS).logits, before, rtol=1e-5, atol=1e-4)
 
 
@@ -53,5 +53,5 @@ def test_other_modules_are_left(other: nn.Module) -> None:
     model = tiny_model("bloom")
     for block in model.transformer.h:
         block.mlp.gelu_impl = other
-    assert fuse_activations(locate_parts(model)) == 0
+    assert fuse_activations(locate_parts(model).blocks) == 0
     assert model.transformer.h[0].mlp.gelu_impl is other

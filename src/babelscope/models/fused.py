@@ -9,13 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from babelscope.models.parts import ModelParts
-
 CLOSE = 1e-6
 """Largest difference from the module's own float32 values for inputs from -8 to 8."""
 
 
-def fuse_activations(parts: ModelParts) -> int:
+def fuse_activations(blocks: nn.ModuleList) -> int:
     """Replace every activation of the blocks that proves to be the tanh form of GELU.
 
     Only modules without weights and children are tried, with float32 numbers in evaluation mode.
@@ -23,8 +21,7 @@ def fuse_activations(parts: ModelParts) -> int:
     """
     places = [
         (owner, name, module)
-        for block in parts.blocks
-        for owner in block.modules()
+        for owner in blocks.modules()
         for name, module in owner.named_children()
         if not isinstance(module, nn.GELU) and _is_bare(module)
     ]
