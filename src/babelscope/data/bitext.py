@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from babelscope.data.bitext_files import Side, read_sides
 from babelscope.data.carriers import Span, carried, read_carriers
 from babelscope.errors import DataError, SettingError
 from babelscope.languages import language as find_language
+
+Kind = TypeVar("Kind")
 
 UNITS = ("sentence", "word")
 FEWEST = 4
@@ -123,3 +126,31 @@ def _in_carriers(bitext: Bitext, sentences: Mapping[str, Mapping[str, str]]) -> 
         texts[code] = tuple(text for text, _ in placed)
         spans[code] = tuple(span for _, span in placed)
     return replace(bitext, texts=texts, spans=spans)
+
+
+def without(bitext: Bitext, absent: Sequence[int], reason: str) -> Bitext:
+    """Leave items out by their place, counted under a reason.
+
+    Raises:
+        DataError: fewer than 4 items are left.
+    """
+    if not absent:
+        return bitext
+    left_out = set(absent)
+    kept = [i for i in range(len(bitext.ids)) if i not in left_out]
+    if len(kept) < FEWEST:
+        raise DataError(
+            bitext.name, expected=f"{FEWEST} items or more", found=f"{reason} {len(left_out)}"
+        )
+
+    def chosen(column: Sequence[Kind]) -> tuple[Kind, ...]:
+        return tuple(column[i] for i in kept)
+
+    return replace(
+        bitext,
+        ids=chosen(bitext.ids),
+        contexts=chosen(bitext.contexts),
+        texts={code: chosen(texts) for code, texts in bitext.texts.items()},
+        spans={code: chosen(spans) for code, spans in bitext.spans.items()},
+        dropped={**bitext.dropped, reason: len(left_out)},
+    )

@@ -6,9 +6,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
-from babelscope.data.bitext import Bitext, read_bitext
+from babelscope.data.bitext import Bitext, read_bitext, without
 from babelscope.identity import digest
 from babelscope.infer.hidden import HiddenText
 from babelscope.models.trunks import Trunk, load_trunk
@@ -16,7 +17,7 @@ from babelscope.store import check_writable, write_json
 from babelscope.study.align_plan import AlignPlan
 from babelscope.study.align_tables import States, alignment_table, map_sample
 from babelscope.study.cells import Progress
-from babelscope.study.hidden_step import kept_states
+from babelscope.study.hidden_step import keep_states
 from babelscope.study.output import write_frame
 from babelscope.study.plan_records import ModelPlan
 
@@ -75,11 +76,11 @@ def run_align(
     )
     frames, sets = [], []
     for bitext in bitexts:
-        states = _states(trunk, bitext, plan, store, progress)
+        read, states, cut = _read(trunk, bitext, plan, store, progress)
         frames.append(
-            alignment_table(bitext, states, seed=plan.seed, maps=plan.maps, progress=progress)
+            alignment_table(read, states, seed=plan.seed, maps=plan.maps, progress=progress)
         )
-        sets.append(_set(bitext, plan))
+        sets.append(_set(read, plan) | {"truncated": cut})
     settings: dict[str, object] = {
         "version": VERSION,
         "model": trunk.name,
@@ -97,20 +98,35 @@ def run_align(
     return pl.concat(frames), settings
 
 
-def _states(
+def _read(
     trunk: Trunk, bitext: Bitext, plan: AlignPlan, store: Path, progress: Progress | None
-) -> States:
-    found = {}
+) -> tuple[Bitext, dict[str, States], dict[str, int]]:
+    """Return the texts that have a state in every language, those states, and cut texts."""
+    kept = {}
     for code, texts in bitext.texts.items():
         spans = bitext.spans.get(code) or (None,) * len(texts)
         asked = [
             HiddenText(i, text, span)
             for i, text, span in zip(bitext.ids, texts, spans, strict=True)
         ]
-        found[code] = kept_states(
-            trunk, asked, plan.pooling, store, progress=progress, batch_tokens=plan.batch_tokens
+        found = keep_states(
+            trunk,
+            asked,
+            (plan.pooling,),
+            store,
+            batch_tokens=plan.batch_tokens,
+            progress=progress,
         )
-    return found
+        kept[code] = found[plan.pooling]
+    absent = sorted({place for found in kept.values() for place in found.missing})
+    rest = np.setdiff1d(np.arange(len(bitext.ids)), absent)
+    states = {code: States(found.states, rest) for code, found in kept.items()}
+    cut = {f"cut in {code}": len(found.truncated) for code, found in kept.items()}
+    return (
+        without(bitext, absent, "without a token to pool"),
+        states,
+        {reason: n for reason, n in cut.items() if n},
+    )
 
 
 def _set(bitext: Bitext, plan: AlignPlan) -> dict[str, object]:
@@ -135,4 +151,6 @@ def _sets(settings: dict[str, object]) -> list[dict[str, object]]:
 
 
 def _told(found: dict[str, object]) -> dict[str, object]:
-    return {key: found[key] for key in ("name", "languages", "items", "dropped", "noted")}
+    return {
+        key: found[key] for key in ("name", "languages", "items", "dropped", "noted", "truncated")
+    }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -37,13 +39,31 @@ MAP_ITEMS, MAP_LANGUAGES = 60, 12
 MAP_STREAM = 7
 AXES = ("x", "y")
 
-States = Mapping[str, NDArray[np.floating]]
-"""(depths, items, width) by language code, memory-mapped or not."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class States:
+    """States (depths, texts, width) of one language, mapped from a file or not.
+
+    `places` are those of the items among the texts.
+    """
+
+    whole: NDArray[np.floating[Any]]
+    places: NDArray[np.intp]
+
+    @property
+    def depths(self) -> int:
+        """The number of depths."""
+        return len(self.whole)
+
+    def at(self, depth: int, items: NDArray[np.intp] | None = None) -> Array:
+        """Return (items, width) of one depth as float64, of all items or of some."""
+        chosen = self.places if items is None else self.places[items]
+        return np.asarray(self.whole[depth][chosen], dtype=np.float64)
 
 
 def alignment_table(
     bitext: Bitext,
-    states: States,
+    states: Mapping[str, States],
     *,
     seed: int = 0,
     maps: bool = True,
@@ -51,9 +71,9 @@ def alignment_table(
 ) -> pl.DataFrame:
     """Measure every depth of the states of a bitext; one depth at a time is held as float64."""
     rows = list(_same_texts(bitext))
-    depths = len(next(iter(states.values())))
+    depths = next(iter(states.values())).depths
     for depth in range(depths):
-        here = {code: np.asarray(x[depth], dtype=np.float64) for code, x in states.items()}
+        here = {code: x.at(depth) for code, x in states.items()}
         for found in align_depth(here, bitext.contexts, seed=seed):
             names = (found.measure, found.source, found.target)
             rows.append(_row(bitext.name, *names, found.estimate, depth, found.p_value))
@@ -95,21 +115,19 @@ def map_sample(bitext: Bitext, seed: int = 0) -> tuple[tuple[str, ...], NDArray[
     return tuple(bitext.texts)[:MAP_LANGUAGES], np.sort(drawn)
 
 
-def _map_rows(bitext: Bitext, states: States, seed: int) -> Iterator[dict[str, object]]:
+def _map_rows(
+    bitext: Bitext, states: Mapping[str, States], seed: int
+) -> Iterator[dict[str, object]]:
     codes, items = map_sample(bitext, seed)
     names = [(code, bitext.ids[i]) for code in codes for i in items]
-    depths = range(len(next(iter(states.values()))))
-    points = (np.concatenate([_points(states[c], d, items) for c in codes]) for d in depths)
+    depths = range(next(iter(states.values())).depths)
+    points = (np.concatenate([states[c].at(d, items) for c in codes]) for d in depths)
     for depth, found in enumerate(projections(points, seed=seed)):
         for axis, share in zip(AXES, found.explained, strict=True):
             told = Estimate(share, math.nan, math.nan, len(names))
             yield _row(bitext.name, f"pca_explained_{axis}", "", "", told, depth)
         for kind, places in (("pca", found.pca), ("tsne", found.tsne)):
             yield from _point_rows(bitext.name, kind, depth, names, places)
-
-
-def _points(states: NDArray[np.floating], depth: int, items: NDArray[np.intp]) -> Array:
-    return np.asarray(states[depth][items], dtype=np.float64)
 
 
 def _point_rows(
