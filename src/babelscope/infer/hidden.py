@@ -5,7 +5,7 @@ Depth 0 is the input of the first block, depth d the output of block d, before a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from babelscope.errors import ModelError
 from babelscope.infer.batches import plan_batches
 from babelscope.infer.hidden_items import (
     POOLINGS,
@@ -26,7 +27,8 @@ from babelscope.infer.hidden_items import (
 )
 from babelscope.infer.memory import in_rounds
 from babelscope.infer.trunk import padded
-from babelscope.models.trunks import Trunk, watched
+from babelscope.models.trunk_proof import watched
+from babelscope.models.trunks import Trunk
 
 __all__ = [
     "BATCH_TOKENS",
@@ -38,7 +40,7 @@ __all__ = [
     "check_poolings",
     "hidden_states",
     "plan_hidden",
-    "pooled_batches",
+    "pool_batch",
 ]
 
 BATCH_TOKENS = 2048
@@ -91,10 +93,11 @@ def hidden_states(
     shape = (trunk.depth + 1, len(texts), trunk.width)
     states = {pooling: np.empty(shape, dtype=np.float32) for pooling in poolings}
     done = 0
-    for places, found in pooled_batches(trunk, texts, poolings, plan.batches):
+    for batch in plan.batches:
+        found = pool_batch(trunk, texts, poolings, batch)
         for pooling, own in zip(poolings, found, strict=True):
-            states[pooling][:, places] = own
-        done += len(places)
+            states[pooling][:, list(batch)] = own
+        done += len(batch)
         if progress:
             progress(done, len(texts))
     return HiddenStates(states, plan)
@@ -130,65 +133,81 @@ def plan_hidden(
     )
 
 
-def pooled_batches(
-    trunk: Trunk,
-    texts: Sequence[HiddenText],
-    poolings: Sequence[str],
-    batches: Sequence[Sequence[int]],
-) -> Iterator[tuple[list[int], Array]]:
-    """Give each batch's places and states (poolings, depths, places, width), one after another.
+def pool_batch(
+    trunk: Trunk, texts: Sequence[HiddenText], poolings: Sequence[str], batch: Sequence[int]
+) -> Array:
+    """Return the states (poolings, depths, places, width) of the texts at the places of a batch.
 
-    A batch that does not fit into memory is halved.
+    They are NaN where there is nothing to pool. A batch that does not fit into memory is halved.
 
     Raises:
         ModelError: memory does not suffice for a single text.
     """
 
-    def pool(places: Sequence[int]) -> list[Array]:
-        items = encode_texts(trunk, [texts[place] for place in places])
-        return list(_pooled(trunk, items, poolings).transpose(2, 0, 1, 3))
+    def pooled(round_: Sequence[int]) -> list[Array]:
+        asked = [texts[batch[n]] for n in round_]
+        items = encode_texts(trunk, asked)
+        states = _pooled(trunk, items, poolings)
+        for text, item, state in zip(asked, items, states, strict=True):
+            found = [column for column, p in enumerate(poolings) if item.places(p)]
+            if not np.isfinite(state[:, found]).all():
+                raise _overflow(text.id, state[:, found], trunk)
+        return list(states)
 
-    for batch in batches:
-        names = [texts[place].id for place in batch]
+    found = in_rounds([range(len(batch))], pooled, [texts[place].id for place in batch])
+    return np.stack(found).transpose(2, 1, 0, 3)
 
-        def of_round(round_: Sequence[int], batch: Sequence[int] = batch) -> list[Array]:
-            return pool([batch[n] for n in round_])
 
-        found = in_rounds([range(len(batch))], of_round, names)
-        yield list(batch), np.stack(found, axis=2)
+def _overflow(name: str, states: Array, trunk: Trunk) -> ModelError:
+    depth = int(np.flatnonzero(~np.isfinite(states).all(axis=(1, 2)))[0])
+    return ModelError(
+        f"hidden states of text {name}",
+        expected="finite numbers",
+        found=f"infinite ones or none at depth {depth} in {trunk.dtype}",
+        remedy="load the model as float32 or bfloat16",
+    )
 
 
 @torch.inference_mode()
 def _pooled(trunk: Trunk, items: Sequence[HiddenItem], poolings: Sequence[str]) -> Array:
-    """Return states (poolings, depths, items, width); NaN where there is nothing to pool."""
-    read = [n for n, item in enumerate(items) if item.ids]
-    shape = (trunk.depth + 1, len(items), len(poolings), trunk.width)
+    """Return states (items, depths, poolings, width); NaN where there is nothing to pool."""
+    shape = (len(items), trunk.depth + 1, len(poolings), trunk.width)
     states = np.full(shape, np.nan, dtype=np.float32)
-    if read:
-        sequences = [items[n].ids for n in read]
-        length = max(map(len, sequences))
-        weights, nothing = pooling_weights([items[n] for n in read], poolings, length)
-        states[:, read] = _forward(trunk, sequences, torch.from_numpy(weights)).cpu().numpy()
-        states[:, read] = np.where(nothing[:, :, None], np.nan, states[:, read])
-    return states.transpose(2, 0, 1, 3)
+    read = [n for n, item in enumerate(items) if item.ids]
+    if not read:
+        return states
+    sequences = [items[n].ids for n in read]
+    # all of them, wanted or not: so one pooling's sums do not depend on which others are asked for
+    weights = pooling_weights([items[n] for n in read], POOLINGS, max(map(len, sequences)))
+    columns = [POOLINGS.index(pooling) for pooling in poolings]
+    found = _forward(trunk, sequences, torch.from_numpy(weights), columns).cpu().numpy()
+    nothing = ~weights[:, columns].any(axis=2)
+    found[:, nothing] = np.nan
+    states[read] = found.swapaxes(0, 1)
+    return states
 
 
-def _forward(trunk: Trunk, sequences: Sequence[Sequence[int]], weights: Tensor) -> Tensor:
-    """Run a batch and return weighted sums (depths, items, poolings, width) in float32."""
+def _forward(
+    trunk: Trunk, sequences: Sequence[Sequence[int]], weights: Tensor, columns: Sequence[int]
+) -> Tensor:
+    """Run a batch and return weighted sums (depths, items, columns, width) in float32.
+
+    `weights` is (items, poolings, length), `columns` the poolings that are wanted.
+    """
     ids = padded(sequences, trunk.device)
     settings: dict[str, Tensor | bool] = {"use_cache": False} if trunk.causal else {}
     lengths = torch.tensor([len(row) for row in sequences], device=trunk.device)
     if not trunk.causal and int(lengths.min()) < ids.shape[1]:
-        columns = torch.arange(ids.shape[1], device=trunk.device)
-        settings["attention_mask"] = (columns < lengths[:, None]).long()
+        places = torch.arange(ids.shape[1], device=trunk.device)
+        settings["attention_mask"] = (places < lengths[:, None]).long()
     # made before the pass: what is kept during it would pin the heap between freed activations
-    shape = (trunk.depth + 1, *weights.shape[:2], trunk.width)
+    shape = (trunk.depth + 1, len(weights), len(columns), trunk.width)
     sums = torch.empty(shape, dtype=torch.float32, device=trunk.device)
     weights = weights.to(trunk.device)
 
     def keep(depth: int, state: Tensor) -> None:
         # a model may be spread over devices
-        sums[depth].copy_(torch.bmm(weights.to(state.device), state.float()))
+        sums[depth].copy_(torch.bmm(weights.to(state.device), state.float())[:, columns])
 
     with watched(trunk.blocks, keep):
         trunk.model(input_ids=ids, **settings)

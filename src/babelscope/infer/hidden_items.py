@@ -150,11 +150,8 @@ def encode_texts(trunk: Trunk, texts: Sequence[HiddenText]) -> list[HiddenItem]:
 
 def pooling_weights(
     items: Sequence[HiddenItem], poolings: Sequence[str], length: int
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return weights (items, poolings, length), and (items, poolings) where there is nothing.
-
-    Where there is nothing to pool the weights are zero.
-    """
+) -> NDArray[np.float32]:
+    """Return weights (items, poolings, length); all zero where there is nothing to pool."""
     weights = np.zeros((len(items), len(poolings), length), dtype=np.float32)
     for row, item in enumerate(items):
         for column, pooling in enumerate(poolings):
@@ -162,7 +159,7 @@ def pooling_weights(
             if places:
                 own = (_OF_TEXT | _OF_SPAN)[pooling](len(places))
                 weights[row, column, list(places)] = own / own.sum()
-    return weights, ~weights.any(axis=2)
+    return weights
 
 
 def _item(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from babelscope.errors import SettingError
 from babelscope.models.loading import LoadedModel
 from babelscope.models.parts import first_tensor
-from babelscope.models.trunks import Keep, watched
+from babelscope.models.trunk_proof import Keep, watched
 
 
 def check_sequences(
