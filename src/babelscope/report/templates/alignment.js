@@ -1,9 +1,8 @@
 "use strict";
 (() => {
   const { add, byId, colour, draw, fill, forget, read } = babelscope;
-  if (!byId("alignment")) return;
+  if (!byId("alignment-controls")) return;
   const all = read("alignment");
-  if (!all.sets) return;
 
   const COLOURS = ["#2f78b7", "#c8590f", "#1b8f72", "#9a5cc0", "#b58a12", "#c9456f", "#2a9db5", "#8a6a4a", "#6f9326", "#6a6adb", "#cf72ab", "#7d8791"];
   const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x", "star", "hexagon", "pentagon", "circle-open", "square-open"];
