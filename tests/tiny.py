@@ -65,14 +65,20 @@ _ENCODERS = {
 }
 
 
-def tiny_model(family: str, *, seed: int = 0, spread: float = 0.3) -> transformers.PreTrainedModel:
+def tiny_model(
+    family: str, *, seed: int = 0, spread: float = 0.3, rows: int = ROWS
+) -> transformers.PreTrainedModel:
     """A random two-layer float32 model in eval mode; `spread` is the deviation of its weights.
 
     The spread is wide so that logits differ clearly and greedy answers vary with the prompt.
     """
     name, shape = _CLASSES[family]
     config = getattr(transformers, name)(
-        **shape, bos_token_id=1, eos_token_id=2, pad_token_id=3, initializer_range=spread
+        **{**shape, "vocab_size": rows},
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=3,
+        initializer_range=spread,
     )
     torch.manual_seed(seed)
     model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
@@ -83,11 +89,17 @@ def tiny_model(family: str, *, seed: int = 0, spread: float = 0.3) -> transforme
     return model.eval()
 
 
-def tiny_encoder(family: str, *, seed: int = 0) -> transformers.PreTrainedModel:
+def tiny_encoder(
+    family: str, *, seed: int = 0, rows: int = ROWS, room: int = 66
+) -> transformers.PreTrainedModel:
     """A random two-layer float32 encoder with its masked-language-model head, in eval mode."""
     name, shape = _ENCODERS[family]
     config = getattr(transformers, name)(
-        **shape, bos_token_id=1, eos_token_id=2, pad_token_id=3, initializer_range=0.3
+        **{**shape, "vocab_size": rows, "max_position_embeddings": room},
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=3,
+        initializer_range=0.3,
     )
     torch.manual_seed(seed)
     model = transformers.AutoModelForMaskedLM.from_config(config, dtype=torch.float32)
@@ -131,10 +143,19 @@ def tiny_tokenizer(
     )
 
 
-def save_tiny(folder: Path, family: str = "bloom", *, seed: int = 0) -> Path:
-    """Write a tiny model and its tokenizer as a model folder and return it."""
+def save_tiny(
+    folder: Path, family: str = "bloom", *, seed: int = 0, rows: int = ROWS, room: int = 66
+) -> Path:
+    """Write a tiny model and its tokenizer as a model folder and return it.
+
+    `room` is an encoder's number of positions.
+    """
     encodes = family in ENCODERS
-    model = (tiny_encoder if encodes else tiny_model)(family, seed=seed)
+    model = (
+        tiny_encoder(family, seed=seed, rows=rows, room=room)
+        if encodes
+        else tiny_model(family, seed=seed, rows=rows)
+    )
     model.save_pretrained(folder)
     tiny_tokenizer(adds_begin=encodes, adds_end=encodes).save_pretrained(folder)
     return folder

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from tiny import ENCODERS, FAMILIES, ROWS, save_tiny, tiny_encoder, tiny_tokenizer
 from torch import Tensor, nn
@@ -63,6 +65,16 @@ def test_the_trunk_of_a_loaded_model_is_that_of_its_folder(
     for name in ("width", "depth", "causal", "fingerprint", "tokenizer_fingerprint", "max_tokens"):
         assert getattr(own, name) == getattr(alone, name)
     assert trunk_of(loaded, adapter="abc").fingerprint != own.fingerprint
+
+
+def test_a_trunk_looks_through_the_adapter_in_use(folders: dict[str, Path]) -> None:
+    loaded = load_model(str(folders["qwen2"]), device="cpu")
+    base = _depths(trunk_of(loaded))
+    config = LoraConfig(r=2, target_modules=["down_proj"], init_lora_weights=False)
+    model = get_peft_model(loaded.model, config).eval()
+    adapted = _depths(trunk_of(dataclasses.replace(loaded, model=model)))
+    torch.testing.assert_close(adapted[0], base[0], rtol=0, atol=0)
+    assert (adapted[1] - base[1]).abs().max() > 0.01
 
 
 @pytest.mark.parametrize("family", ENCODERS)
