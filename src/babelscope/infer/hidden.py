@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby
 
 import numpy as np
 import torch
@@ -82,6 +83,7 @@ def hidden_states(
 ) -> HiddenStates:
     """Return the states of texts in memory, all poolings from one forward pass a text.
 
+    Neighbours with the same text, such as the words of a sentence, share its pass.
     Neither batch nor padding changes a state beyond rounding. For many texts see
     `study.hidden_step`, which keeps them in a file.
 
@@ -126,8 +128,10 @@ def plan_hidden(
         lengths += [len(item.ids) for item in items]
         for pooling in poolings:
             missing[pooling] += [start + n for n, i in enumerate(items) if not i.places(pooling)]
+    passes = [list(places) for _, places in groupby(range(len(texts)), lambda n: texts[n].text)]
+    batches = plan_batches([lengths[places[0]] for places in passes], batch_tokens)
     return HiddenPlan(
-        batches=tuple(plan_batches(lengths, batch_tokens)),
+        batches=tuple(tuple(chain.from_iterable(passes[n] for n in batch)) for batch in batches),
         truncated=tuple(truncated),
         missing={pooling: tuple(places) for pooling, places in missing.items()},
     )
@@ -176,11 +180,17 @@ def _pooled(trunk: Trunk, items: Sequence[HiddenItem], poolings: Sequence[str]) 
     read = [n for n, item in enumerate(items) if item.ids]
     if not read:
         return states
-    sequences = [items[n].ids for n in read]
+    runs = [len(list(run)) for _, run in groupby(items[n].ids for n in read)]
+    passes = np.repeat(np.arange(len(runs)), runs)  # the pass of each item, and its turn in it
+    turns = np.arange(len(read)) - np.repeat(np.cumsum(runs) - runs, runs)
+    sequences = [items[read[start]].ids for start in np.cumsum(runs) - runs]
     # all of them, wanted or not: so one pooling's sums do not depend on which others are asked for
     weights = pooling_weights([items[n] for n in read], POOLINGS, max(map(len, sequences)))
     columns = [POOLINGS.index(pooling) for pooling in poolings]
-    found = _forward(trunk, sequences, torch.from_numpy(weights), columns).cpu().numpy()
+    shared = np.zeros((len(runs), max(runs), *weights.shape[1:]), dtype=np.float32)
+    shared[passes, turns] = weights
+    sums = _forward(trunk, sequences, torch.from_numpy(shared), columns)
+    found = sums.cpu().numpy()[:, passes, turns]
     nothing = ~weights[:, columns].any(axis=2)
     found[:, nothing] = np.nan
     states[read] = found.swapaxes(0, 1)
@@ -190,9 +200,9 @@ def _pooled(trunk: Trunk, items: Sequence[HiddenItem], poolings: Sequence[str]) 
 def _forward(
     trunk: Trunk, sequences: Sequence[Sequence[int]], weights: Tensor, columns: Sequence[int]
 ) -> Tensor:
-    """Run a batch and return weighted sums (depths, items, columns, width) in float32.
+    """Run a batch and return weighted sums (depths, sequences, turns, columns, width) in float32.
 
-    `weights` is (items, poolings, length), `columns` the poolings that are wanted.
+    `weights` is (sequences, turns, poolings, length), `columns` the poolings that are wanted.
     """
     ids = padded(sequences, trunk.device)
     settings: dict[str, Tensor | bool] = {"use_cache": False} if trunk.causal else {}
@@ -201,13 +211,14 @@ def _forward(
         places = torch.arange(ids.shape[1], device=trunk.device)
         settings["attention_mask"] = (places < lengths[:, None]).long()
     # made before the pass: what is kept during it would pin the heap between freed activations
-    shape = (trunk.depth + 1, len(weights), len(columns), trunk.width)
+    shape = (trunk.depth + 1, *weights.shape[:2], len(columns), trunk.width)
     sums = torch.empty(shape, dtype=torch.float32, device=trunk.device)
     weights = weights.to(trunk.device)
 
     def keep(depth: int, state: Tensor) -> None:
         # a model may be spread over devices
-        sums[depth].copy_(torch.bmm(weights.to(state.device), state.float())[:, columns])
+        found = torch.bmm(weights.flatten(1, 2).to(state.device), state.float())
+        sums[depth].copy_(found.unflatten(1, weights.shape[1:3])[:, :, columns])
 
     with watched(trunk.blocks, keep):
         trunk.model(input_ids=ids, **settings)

@@ -129,23 +129,20 @@ def encode_texts(trunk: Trunk, texts: Sequence[HiddenText]) -> list[HiddenItem]:
     """Return texts as tokens; too long ones lose the end of the text, not special tokens."""
     if not texts:
         return []
+    # the words of a sentence share its text: it is tokenised once
+    places = {text: place for place, text in enumerate(dict.fromkeys(t.text for t in texts))}
     encoded = trunk.tokenizer(
-        [text.text for text in texts],
+        list(places),
         return_offsets_mapping=True,
         return_special_tokens_mask=True,
         return_attention_mask=False,
         return_token_type_ids=False,
         verbose=False,
     )
-    rows = zip(
-        texts,
-        encoded["input_ids"],
-        encoded["special_tokens_mask"],
-        encoded["offset_mapping"],
-        strict=True,
-    )
+    columns = ("input_ids", "special_tokens_mask", "offset_mapping")
+    rows = [[text, *(encoded[name][places[text.text]] for name in columns)] for text in texts]
     blank = _space_ids(trunk.tokenizer)
-    return [_item(text, *row, blank, trunk.max_tokens) for text, *row in rows]
+    return [_item(*row, blank, trunk.max_tokens) for row in rows]
 
 
 def pooling_weights(
