@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 
 from cyclopts import CycloptsError
 
-from babelscope.cli import lens, models, studies
+from babelscope.cli import classify, lens, models, studies
 from babelscope.cli.app import app
 from babelscope.errors import BabelscopeError, SettingError, StoreError
 
-__all__ = ["app", "lens", "main", "models", "studies"]
+__all__ = ["app", "classify", "lens", "main", "models", "studies"]
 
 EXIT_FAULT = 2
 EXIT_INTERRUPTED = 130

@@ -19,7 +19,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from babelscope.errors import ModelError
+from babelscope.errors import ModelError, SettingError
 from babelscope.models.class_encoding import NO_LABEL, ClassItem
 from babelscope.models.folders import check_model_folder, folder_fingerprint, resolve_folder
 from babelscope.models.loading import Tokenizer, pad_id
@@ -59,7 +59,7 @@ def load_classifier(
     head: Head,
     *,
     seed: int,
-    device: str = "cpu",
+    device: str = "auto",
     revision: str | None = None,
 ) -> Classifier:
     """Load a base by the name `mini`, a folder or a Hub name, and put a fresh head on it.
@@ -83,7 +83,8 @@ def load_classifier(
             remedy="the tokenizer belongs to another model",
         )
     causal = is_causal(model)
-    model.to(torch.device(device))
+    place = torch.device(_place(device))
+    model.to(place)
     return Classifier(
         model=model,
         tokenizer=tokenizer,
@@ -94,7 +95,17 @@ def load_classifier(
         causal=causal,
         new=new,
         longest=_longest(model, tokenizer),
-        device=torch.device(device),
+        device=place,
+    )
+
+
+def _place(device: str) -> str:
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu" or (device == "cuda" and torch.cuda.is_available()):
+        return device
+    raise SettingError(
+        "device for classification", expected="auto, cpu, or cuda where there is one", found=device
     )
 
 
