@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 
 from cyclopts import CycloptsError
 
-from babelscope.cli import align, lens, models, probe, studies
+from babelscope.cli import align, classify, lens, models, probe, studies
 from babelscope.cli.app import app
 from babelscope.errors import BabelscopeError, SettingError, StoreError
 
-__all__ = ["align", "app", "lens", "main", "models", "probe", "studies"]
+__all__ = ["align", "app", "classify", "lens", "main", "models", "probe", "studies"]
 
 EXIT_FAULT = 2
 EXIT_INTERRUPTED = 130
