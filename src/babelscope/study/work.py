@@ -33,7 +33,7 @@ from babelscope.study.cells import (
 )
 from babelscope.study.costs import CostBook
 from babelscope.study.lensing import LensTask, lens_cell, lens_key
-from babelscope.study.materials import QA, Materials, parallel_golds
+from babelscope.study.materials import QA, Materials, parallel_golds, with_pool
 from babelscope.study.plan import StudyPlan
 from babelscope.study.schedule import (
     answering_of,
@@ -139,7 +139,8 @@ def _variant_cells(
     cells = [c for c in planned_cells(work.plan) if c.variant == variant]
     todo = []
     for cell in cells:
-        answering = _with_pool(work, answering_of(work.plan, recipe, max(variant.seed, 0)), cell)
+        asked = answering_of(work.plan, recipe, max(variant.seed, 0))
+        answering = with_pool(work.materials, asked, cell)
         todo.append((cell, answering, _slots(work, cell, answering, digest_of_adapter)))
     # where nothing is left to do, nothing is attached
     needed = adapter if any(not _done(slots) for _, _, slots in todo) else None
@@ -153,18 +154,6 @@ def _variant_cells(
         if slots.lens:
             seen[key] = slots.lens
     return count + len(cells)
-
-
-def _with_pool(work: Work, answering: Answering, cell: Cell) -> Answering:
-    pool = work.materials.pools.get(cell.target) if cell.task == QA else None
-    return Answering(
-        answering.rendering,
-        answering.decoding,
-        answering.batch_tokens,
-        answering.demonstrations if pool else 0,
-        answering.demonstrations_seed,
-        pool,
-    )
 
 
 def _slots(work: Work, cell: Cell, answering: Answering, adapter: str) -> Slots:
