@@ -51,6 +51,11 @@ def visible(text: object) -> Markup:
     return Markup("").join(parts)
 
 
+def named(text: object) -> str:
+    """Return a text for an attribute or a list: the characters that would steer it by name."""
+    return STEERING.sub(lambda match: name_of(match[0]), str(text))
+
+
 def isolated(text: object) -> Markup:
     """Return `visible` text that cannot change the direction of what stands around it."""
     return Markup("<bdi>{}</bdi>").format(visible(text))
@@ -58,7 +63,7 @@ def isolated(text: object) -> Markup:
 
 def plain(text: object) -> str:
     """Return a text for a drawn label: isolated by characters, without markup or controls."""
-    clean = STEERING.sub("\ufffd", str(text)).replace("\n", " ")
+    clean = named(text).replace("\n", " ")
     # plotly reads a small set of tags in labels; entities switch that off
     safe = clean.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return safe if safe.isascii() else f"\u2068{safe}\u2069"
@@ -103,7 +108,7 @@ def source_name(tables: Tables, source: str) -> str:
     """
     sources: list[dict[str, Any]] = tables.plan["sources"]
     found = next((s for s in sources if s["name"] == source), None)
-    short = source if len(source) <= LONGEST else source[: LONGEST - 1] + "…"
+    short = shortened(source)
     if found is None:
         return short
     by_language = Counter(s["language"] for s in sources)
@@ -112,8 +117,13 @@ def source_name(tables: Tables, source: str) -> str:
     if by_origin[found["language"], origin] > 1:
         return f"{name} ({short})"
     if by_language[found["language"]] > 1 or origin.lower() not in QUIET:
-        return f"{name} ({origin})"
+        return f"{name} ({shortened(origin)})"
     return name
+
+
+def shortened(name: str) -> str:
+    """Return a name of at most `LONGEST` characters."""
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
 def recipe_name(tables: Tables, recipe: str) -> str:
