@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from cyclopts import CycloptsError
 
 from babelscope.cli import align, classify, lens, models, probe, studies
 from babelscope.cli.app import app
+from babelscope.controls import one_line
 from babelscope.errors import BabelscopeError, SettingError, StoreError
 
 __all__ = ["align", "app", "classify", "lens", "main", "models", "probe", "studies"]
@@ -21,19 +23,25 @@ EXIT_INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status: 0, or 2 with one line on standard error."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-
-    def work() -> None:
-        _check_processes(given)
-        app(given, exit_on_error=False, print_error=False)
-
-    return _guarded(work)
+    return _guarded(lambda: _run(given))
 
 
-def _check_processes(given: Sequence[str]) -> None:
+def _run(arguments: Sequence[str]) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name of any bytes can be told
+    for argument in arguments:
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            raise SettingError(f"argument {argument}", expected="UTF-8", found="other bytes")
+    _check_processes(arguments)
+    app(arguments, exit_on_error=False, print_error=False)
+
+
+def _check_processes(arguments: Sequence[str]) -> None:
     count = os.environ.get("WORLD_SIZE", "")
-    if count not in ("", "1") and given[:1] != ["tune"]:
+    if count not in ("", "1") and list(arguments[:1]) != ["tune"]:
         raise SettingError(
-            f"babelscope {' '.join(given[:1])}".strip(),
+            f"babelscope {' '.join(arguments[:1])}".strip(),
             expected="one process; `tune` alone takes several",
             found=f"WORLD_SIZE={count}",
             remedy="start it without a launcher",
@@ -63,5 +71,5 @@ def _guarded(work: Callable[[], object]) -> int:
 
 
 def _fault(error: Exception) -> int:
-    print("error: " + " ".join(str(error).split()), file=sys.stderr)
+    print("error: " + one_line(str(error).strip()), file=sys.stderr)
     return EXIT_FAULT

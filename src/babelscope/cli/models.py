@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from babelscope.cli.app import app
 from babelscope.cli.options import (
+    CHECK,
     LOADING,
     RECIPE,
     TUNING,
     Adapter,
+    CheckOptions,
     DataOptions,
     Json,
     ModelOptions,
@@ -96,23 +95,26 @@ def score(answers: Path, *, questions: DataOptions, as_json: Json = False) -> No
 def check(
     model: str,
     *,
-    drift: Annotated[
-        bool, Parameter(negative="", help="Count answers that batch, padding or dtype turn over.")
-    ] = False,
+    asked: CheckOptions = CHECK,
     loading: ModelOptions = LOADING,
     as_json: Json = False,
 ) -> None:
     """Say whether a model works here: its parts, its size, its tokens per language.
 
-    Example: babelscope check mini
+    Example: babelscope check mini --study studies/demo.toml
     """
-    from babelscope.study.check import check_model
+    from babelscope.progress import counting
+    from babelscope.study.check import CheckWish, check_model
+    from babelscope.study.plan import read_plan
 
-    found = check_model(
-        model,
-        dtype=loading.dtype,
-        device=loading.device,
-        revision=loading.revision,
-        drift=drift,
-    )
+    plan = read_plan(asked.study, asked.settings) if asked.study else None
+    with counting("prompts", quiet=as_json) as progress:
+        found = check_model(
+            model,
+            CheckWish(asked.text, plan, asked.drift),
+            dtype=loading.dtype,
+            device=loading.device,
+            revision=loading.revision,
+            progress=progress,
+        )
     print_values(found, as_json)

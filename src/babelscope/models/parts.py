@@ -103,6 +103,32 @@ def verify_parts(model: PreTrainedModel, parts: ModelParts) -> None:
         )
 
 
+def part_names(model: PreTrainedModel, parts: ModelParts) -> dict[str, str]:
+    """Return where each part stands in a model, with its kind: for people, not for programs."""
+    found = {
+        "embedding": parts.embed,
+        "blocks": parts.blocks,
+        "final_norm": parts.final_norm,
+        "unembedding": parts.unembed,
+    }
+    paths = {id(module): path for path, module in model.named_modules()}
+    told = {k: f"{paths.get(id(m), '?')} ({type(m).__name__})" for k, m in found.items()}
+    told["blocks"] = f"{paths.get(id(parts.blocks), '?')} ({parts.depth} {_kind(parts.blocks)})"
+    if parts.unembed.weight is parts.embed.weight:
+        told["unembedding"] += ", tied to the embedding"
+    return told
+
+
+def positions_of(model: PreTrainedModel) -> int | None:
+    """Return the most tokens that a model's configuration allows; None where it sets no limit."""
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return int(limit) if limit else None
+
+
+def _kind(blocks: nn.ModuleList) -> str:
+    return type(blocks[0]).__name__
+
+
 def normalise(parts: ModelParts, hidden: Tensor) -> Tensor:
     """Apply the final norm to hidden states (n, width) after any block."""
     return parts.final_norm(_beside(parts.final_norm, hidden))

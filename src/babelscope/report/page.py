@@ -33,6 +33,7 @@ from babelscope.report.names import (
     language_name,
     language_tag,
     measure_name,
+    named,
     source_language,
     source_name,
 )
@@ -73,6 +74,8 @@ def render(tables: Tables) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # attributes, lists and titles take no markup: there too, no character may steer the page
+        finalize=_shown,
     )
     environment.filters["bdi"] = isolated
     environment.filters["language"] = language_name
@@ -103,6 +106,10 @@ def render(tables: Tables) -> str:
         figures_json=embed({p.id: p.figure for group in drawn.values() for p in group}),
         lens_json=embed(lens.data if lens else {}),
     )
+
+
+def _shown(value: object) -> object:
+    return named(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _drawn(tables: Tables) -> dict[str, tuple[figures.Panel, ...]]:

@@ -12,6 +12,7 @@ from babelscope.data.quality import SourceQuality, quality
 from babelscope.errors import SettingError
 from babelscope.identity import digest
 from babelscope.records import QuestionSet
+from babelscope.study.cells import Answering, Cell
 from babelscope.study.plan import SourcePlan, StudyPlan
 
 QA = "qa"
@@ -88,6 +89,12 @@ def parallel_golds(materials: Materials, task: str, target: str) -> dict[str, di
             if example.id in golds and example.answers:
                 golds[example.id][questions.language] = example.answers[0]
     return golds
+
+
+def with_pool(materials: Materials, answering: Answering, cell: Cell) -> Answering:
+    """Return an answering with the demonstrations that a cell's questions are shown."""
+    pool = materials.pools.get(cell.target) if cell.task == QA else None
+    return replace(answering, demonstrations=answering.demonstrations if pool else 0, pool=pool)
 
 
 def _source(source: SourcePlan) -> QuestionSet:

@@ -19,6 +19,18 @@ def tunings(plan: StudyPlan) -> int:
     return len(plan.recipes) * len(plan.sources) * len(plan.seeds)
 
 
+def stage_totals(plan: StudyPlan) -> dict[str, int]:
+    """Return how many pieces of work each stage of a plan has, in the order of work."""
+    cells = list(planned_cells(plan))
+    seen = set(lens_tasks(plan))
+    totals = {
+        "answer": len(cells) if plan.test.answers else 0,
+        "lens": sum((cell.task, cell.target) in seen for cell in cells),
+        "tune": tunings(plan),
+    }
+    return {stage: total for stage, total in totals.items() if total}
+
+
 def decoding_of(recipe: Recipe, seed: int = 0) -> Decoding:
     """Return how a recipe's answers are decoded; the seed matters only where they are sampled."""
     return Decoding(
