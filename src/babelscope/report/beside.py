@@ -19,6 +19,7 @@ from babelscope.report.tables import (
     Variant,
     base_of,
     estimate,
+    final_steps,
     pooled,
     values,
     variants,
@@ -106,3 +107,13 @@ def interference_rows(
         names[pair] = f"{naming(row['target'])} ← {naming(other)}"
         found[row["recipe"], row["source"], pair] = estimate(row)
     return found, names
+
+
+def interference_tests(tables: Tables) -> dict[CellKey, dict[str, Any]]:
+    """Return the comparisons with the base of the shares of `interference_rows`, by its keys."""
+    frame = final_steps(tables.comparisons)
+    frame = frame.filter((frame["measure"] == "interference") & frame["difference"].is_finite())
+    return {
+        (r["recipe"], r["source"], f"{r['target']} from:{r['task'].partition(':')[2]}"): r
+        for r in frame.to_dicts()
+    }

@@ -15,14 +15,12 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from babelscope.errors import SettingError
 from babelscope.report.fonts import Fonts
 from babelscope.store import writing
 
 SINGLE, DOUBLE = 3.3, 6.9
 """Widths in inches: one column, and both."""
 TALLEST = 8.6
-FORMATS = ("pdf", "svg", "png")
 METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "ModDate": None, "Creator": "babelscope", "Producer": None},
     "svg": {"Date": None, "Creator": "babelscope"},
@@ -76,12 +74,6 @@ def look(fonts: Fonts) -> Iterator[None]:
         mpl.rcParams["font.family"] = list(fonts.families)
         warnings.filterwarnings("error", message="Glyph .* missing")
         yield
-
-
-def check_format(wanted: str, known: tuple[str, ...], option: str) -> None:
-    """Raise a SettingError unless a format is known."""
-    if wanted not in known:
-        raise SettingError(option, expected=f"one of {', '.join(known)}", found=wanted)
 
 
 def save(figure: Figure, folder: Path, name: str, kind: str) -> Path:

@@ -12,8 +12,9 @@ from babelscope.report import beside, figures, paper_lens, paper_panels
 from babelscope.report.beside import FILLED
 from babelscope.report.figures import KINDS
 from babelscope.report.fonts import Fonts, find_fonts
+from babelscope.report.formats import check_formats
 from babelscope.report.names import measure_name, variant_name
-from babelscope.report.paper import FORMATS, check_format, look, save
+from babelscope.report.paper import look, save
 from babelscope.report.paper_matrix import gain_matrix
 from babelscope.report.tables import Tables, read_study, variants
 
@@ -36,7 +37,7 @@ def write_figures(folder: Path, kind: str) -> Drawn:
         SettingError: the format is unknown, or the study has nothing to draw.
         StoreError: the folder holds no study, or cannot be written to.
     """
-    check_format(kind, FORMATS, "--figures")
+    check_formats(kind, "")
     tables = read_study(folder)
     fonts = find_fonts(_codes(tables), [variant_name(tables, v) for v in variants(tables)])
     out = folder / "report" / "figures"
