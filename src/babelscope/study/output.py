@@ -23,10 +23,11 @@ from babelscope.study.materials import QA, Materials
 from babelscope.study.plan import StudyPlan
 from babelscope.study.samples import samples
 from babelscope.study.schedule import bases, planned_cells, tunings
+from babelscope.study.score_table import SCORES_VERSION, score_table
 from babelscope.study.scores import CellScores, group_cells, guessing
 
 COMPLETE = "complete.json"
-OUTPUT_VERSION = "2"
+OUTPUT_VERSION = "3"
 """Raised whenever the same answers may give other tables than before."""
 
 MAP_QUALITY = ("nats", "uniform_nats", "accuracy", "ece")
@@ -136,6 +137,7 @@ def write_plan(
             "recipes": [r.name for r in plan.recipes],
             "seeds": list(plan.seeds),
             "main_measure": plan.measure,
+            "scores_version": SCORES_VERSION,
             "groups": {name: list(codes) for name, codes in plan.groups.items()},
             "versions": versions(),
             "command": command,
@@ -167,6 +169,7 @@ def write_outputs(out: Path, study: Study) -> None:
     found = pl.concat([tables.results(name, cells), prior_rows(study)])
     write_frame(out / "results.parquet", found)
     write_text(out / "results.csv", found.write_csv())
+    write_frame(out / "scores.parquet", score_table(study.cells, materials.tests))
     write_frame(out / "comparisons.parquet", tables.comparisons(cells, study.bases))
     write_frame(out / "best.parquet", tables.best(plan, cells))
     write_frame(out / "transfer.parquet", tables.transfer(plan, study.cells, study.bases))
