@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from babelscope.data import atlas
-from babelscope.data.bitext import read_bitext
+from babelscope.data.bitext import read_bitext, without
 from babelscope.errors import DataError, SettingError
 
 LINES = {"en": "one\ntwo\n\nfour\nfive\n", "de": "eins\nzwei\ndrei\nvier\nfünf\n"}
@@ -166,6 +166,18 @@ def test_settings_that_cannot_be_are_refused(
 ) -> None:
     with pytest.raises(SettingError, match=told):
         read_bitext("atlas", languages, unit, carrier=carrier, limit=limit)
+
+
+def test_items_are_left_out_by_place_and_counted() -> None:
+    (words,) = read_bitext("atlas:test", ("en", "de"), "word", carrier="atlas")
+    fewer = without(words, [0, 2], "without a token to pool")
+    assert fewer.ids == (words.ids[1], *words.ids[3:])
+    assert fewer.spans["deu_Latn"][1] == words.spans["deu_Latn"][3]
+    assert fewer.texts["eng_Latn"][0] == words.texts["eng_Latn"][1]
+    assert fewer.dropped == {"without a token to pool": 2}
+    assert without(words, [], "none") is words
+    with pytest.raises(DataError, match="4 items or more"):
+        without(words, range(len(words.ids) - 3), "lost")
 
 
 def test_what_cannot_be_read_is_named(folder: Path) -> None:
