@@ -74,6 +74,16 @@ class ProbePlan:
     targets: tuple[str, ...] = ()
     batch_tokens: int = BATCH_TOKENS
 
+    def __post_init__(self) -> None:
+        """Check that the rows of two tasks can be told apart."""
+        names = [f"{t.task}, {t.probe}, {t.pooled}, {t.source}" for t in self.tasks]
+        if len(set(names)) < len(names):
+            raise SettingError(
+                "probe",
+                expected="tasks that differ in task, probe, pooling or source",
+                found=next(name for name in names if names.count(name) > 1),
+            )
+
 
 def probe_plan(table: Table, folders: Mapping[str, str]) -> ProbePlan:
     """Return the plan of a study's `[probe]`; `folders` are those of `[paths]`.
