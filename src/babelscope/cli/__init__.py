@@ -20,7 +20,24 @@ EXIT_INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status: 0, or 2 with one line on standard error."""
-    return _guarded(lambda: app(arguments, exit_on_error=False, print_error=False))
+    given = list(sys.argv[1:] if arguments is None else arguments)
+
+    def work() -> None:
+        _check_processes(given)
+        app(given, exit_on_error=False, print_error=False)
+
+    return _guarded(work)
+
+
+def _check_processes(given: Sequence[str]) -> None:
+    count = os.environ.get("WORLD_SIZE", "")
+    if count not in ("", "1") and given[:1] != ["tune"]:
+        raise SettingError(
+            f"babelscope {' '.join(given[:1])}".strip(),
+            expected="one process; `tune` alone takes several",
+            found=f"WORLD_SIZE={count}",
+            remedy="start it without a launcher",
+        )
 
 
 def _guarded(work: Callable[[], object]) -> int:
