@@ -13,11 +13,18 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from babelscope.adapt.classify_recipes import ClassifyRecipe
+from babelscope.adapt.tuning import precision_used
 from babelscope.errors import ModelError, SettingError
-from babelscope.models.classifiers import Classifier
+from babelscope.models.classifiers import Classifier, blocks_of
+from babelscope.models.loading import place_of
 from babelscope.store import read_arrays, write_arrays
 
 WEIGHTS = "best.safetensors"
+
+
+def training_precision(recipe: ClassifyRecipe, device: str) -> str:
+    """Return what a recipe trains in on a device, named as in `load_model`."""
+    return precision_used(recipe.precision, torch.device(place_of(device)))
 
 
 def prepare(classifier: Classifier, recipe: ClassifyRecipe, seed: int) -> None:
@@ -64,9 +71,7 @@ def _put_lora(classifier: Classifier, recipe: ClassifyRecipe, seed: int) -> None
 
 def linear_layers(model: PreTrainedModel) -> tuple[str, ...]:
     """Return the full names of the linear layers of a model's blocks, found by structure."""
-    depth = int(model.config.get_text_config().num_hidden_layers)
-    blocks = [m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
-    inside = {id(module) for block in blocks for module in block.modules()}
+    inside = {id(module) for module in blocks_of(model, type(model).__name__).modules()}
     found = tuple(
         name
         for name, module in model.named_modules()
@@ -75,7 +80,7 @@ def linear_layers(model: PreTrainedModel) -> tuple[str, ...]:
     if not found:
         raise ModelError(
             f"model {type(model).__name__}",
-            expected=f"{depth} blocks with linear layers",
+            expected="blocks with linear layers",
             found="none",
             remedy="train the head only, or all weights",
         )

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from babelscope.data.label_words import LabelWords, inference_prompt
 from babelscope.errors import ModelError
 from babelscope.infer.options import Choice, encode_choice, score_options
-from babelscope.models.classifiers import is_causal
 from babelscope.models.loading import LoadedModel
+from babelscope.models.trunk_proof import is_causal
 from babelscope.records import Inference
 
 
@@ -50,7 +50,7 @@ def prompt_probabilities(
     Raises:
         ModelError: the model is no decoder.
     """
-    if not is_causal(loaded.model):
+    if not is_causal(loaded.model, loaded.parts.blocks):
         raise ModelError(
             f"model {loaded.name}",
             expected="a decoder for the method prompt",

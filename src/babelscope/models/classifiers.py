@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -19,16 +18,22 @@ from transformers import (
     PreTrainedModel,
 )
 
-from babelscope.errors import ModelError, SettingError
 from babelscope.models.class_encoding import NO_LABEL, ClassItem
-from babelscope.models.folders import check_model_folder, folder_fingerprint, resolve_folder
-from babelscope.models.loading import Tokenizer, pad_id
-from babelscope.models.tokenizers import short, silent, tokenizer_in
+from babelscope.models.folders import folder_fingerprint
+from babelscope.models.loading import (
+    Tokenizer,
+    check_vocabulary,
+    open_folder,
+    pad_id,
+    raise_missing,
+    read_weights,
+)
+from babelscope.models.parts import find_blocks
+from babelscope.models.trunk_proof import is_causal
+from babelscope.models.trunks import token_limit
 
 Head = Literal["sequence", "token"]
 _AUTO = {"sequence": AutoModelForSequenceClassification, "token": AutoModelForTokenClassification}
-_FAULTS = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, ImportError)
-PROBE_IDS = (5, 6, 7, 8, 9)
 POOLER = "pooler"
 
 
@@ -65,100 +70,48 @@ def load_classifier(
     """Load a base by the name `mini`, a folder or a Hub name, and put a fresh head on it.
 
     Raises:
+        SettingError: the device is unknown or absent.
         ModelError: it cannot be had, is pickled, has no such head, or lacks weights of its base.
     """
-    folder = resolve_folder(name, revision=revision)
-    check_model_folder(folder)
-    tokenizer = tokenizer_in(folder, name, False)
+    opened = open_folder(
+        name, dtype="float32", device=device, revision=revision, trust_remote_code=False
+    )
+    names = dict(enumerate(labels))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model, new = _load(folder, name, tuple(labels), head)
-    rows = int(model.get_input_embeddings().weight.shape[0])
-    largest = max(tokenizer.get_vocab().values(), default=-1)
-    if largest >= rows:
-        raise ModelError(
-            f"model {name}",
-            expected=f"token ids below its {rows} rows",
-            found=f"id {largest} in the tokenizer",
-            remedy="the tokenizer belongs to another model",
+        model, new = read_weights(
+            opened,
+            _AUTO[head],
+            f"a base for {head} classification",
+            num_labels=len(names),
+            id2label=names,
+            label2id={label: place for place, label in names.items()},
         )
-    causal = is_causal(model)
-    place = torch.device(_place(device))
-    model.to(place)
-    return Classifier(
-        model=model,
-        tokenizer=tokenizer,
-        name=name,
-        fingerprint=folder_fingerprint(folder),
-        labels=tuple(labels),
-        head=head,
-        causal=causal,
-        new=new,
-        longest=_longest(model, tokenizer),
-        device=place,
-    )
-
-
-def _place(device: str) -> str:
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cpu" or (device == "cuda" and torch.cuda.is_available()):
-        return device
-    raise SettingError(
-        "device for classification", expected="auto, cpu, or cuda where there is one", found=device
-    )
-
-
-def is_causal(model: PreTrainedModel) -> bool:
-    """Tell whether the first token's state is blind to the last token, by two small passes."""
-    base = model.base_model
-    rows = torch.tensor([PROBE_IDS, (*PROBE_IDS[:-1], PROBE_IDS[0])])
-    with torch.no_grad():
-        states = base(input_ids=rows.to(model.device)).last_hidden_state[:, 0].float()
-    return bool(torch.allclose(states[0], states[1], atol=1e-6))
-
-
-def _load(
-    folder: Path, name: str, labels: tuple[str, ...], head: Head
-) -> tuple[PreTrainedModel, tuple[str, ...]]:
-    try:
-        with silent():
-            model, report = _AUTO[head].from_pretrained(
-                folder,
-                num_labels=len(labels),
-                id2label=dict(enumerate(labels)),
-                label2id={label: n for n, label in enumerate(labels)},
-                dtype=torch.float32,
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-            )
-    except _FAULTS as error:
-        raise ModelError(
-            f"model {name}", expected=f"a base for {head} classification", found=short(error)
-        ) from error
-    new = sorted({*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])})
     base = f"{model.base_model_prefix}."
     # a base saved without its pooler gets a fresh one, which is trained with the head
     lost = [key for key in new if key.startswith(base) and POOLER not in key.split(".")]
-    if lost:
-        raise ModelError(
-            f"model {name}",
-            expected="weights for every parameter of the base",
-            found=f"{len(lost)} missing or of another shape, first {lost[0]}",
-        )
-    return model.eval(), tuple(new)
+    raise_missing(opened, lost)
+    embed = model.get_input_embeddings()
+    check_vocabulary(opened, int(embed.weight.shape[0]))
+    blocks = blocks_of(model, name)
+    return Classifier(
+        model=model,
+        tokenizer=opened.tokenizer,
+        name=name,
+        fingerprint=folder_fingerprint(opened.folder),
+        labels=tuple(labels),
+        head=head,
+        causal=is_causal(model.base_model, blocks),
+        new=tuple(new),
+        longest=token_limit(model, embed, opened.tokenizer) or 0,
+        device=embed.weight.device,
+    )
 
 
-def _longest(model: nn.Module, tokenizer: Tokenizer) -> int:
-    limits = [
-        getattr(model.config, "max_position_embeddings", None),
-        getattr(tokenizer, "model_max_length", None),
-    ]
-    # a tokenizer without a limit says 1e30
-    known = [limit for limit in limits if isinstance(limit, int) and 0 < limit < 1 << 30]
-    return min(known, default=0)
+def blocks_of(model: PreTrainedModel, name: str) -> nn.ModuleList:
+    """Return a classifier's blocks, found by structure."""
+    depth = int(model.config.get_text_config().num_hidden_layers)
+    return find_blocks(model, depth, name)
 
 
 def collate(

@@ -144,7 +144,7 @@ def open_folder(
         SettingError: the dtype or the device is unknown or absent.
         ModelError: the folder cannot be had, is not whole, or is pickled.
     """
-    place = _place(device)
+    place = place_of(device)
     kind = _dtype(dtype, "cpu" if name == MINI else place)
     folder = resolve_folder(name, revision=revision, code=trust_remote_code)
     check_model_folder(folder)
@@ -161,7 +161,12 @@ def _dtype(name: str, place: str) -> torch.dtype:
     return DTYPES[name]
 
 
-def _place(device: str) -> str:
+def place_of(device: str) -> str:
+    """Return the device that `auto`, or a device's name, means here.
+
+    Raises:
+        SettingError: it is unknown or absent.
+    """
     # a launcher's processes have a GPU each
     own = f"cuda:{os.environ['LOCAL_RANK']}" if os.environ.get("LOCAL_RANK") else "cuda"
     if device == "auto":
@@ -192,10 +197,13 @@ def _check_config(folder: Path, name: str, trust_remote_code: bool) -> None:
         ) from error
 
 
-def read_weights(opened: Opened, auto: Any, expected: str) -> tuple[PreTrainedModel, list[str]]:
+def read_weights(
+    opened: Opened, auto: Any, expected: str, **settings: object
+) -> tuple[PreTrainedModel, list[str]]:
     """Return a model in evaluation mode and the parameters that the file does not give.
 
-    `auto` is the class of `transformers` that knows the model's, `expected` what people call it.
+    `auto` is the class of `transformers` that knows the model's, `expected` what people call it,
+    `settings` change its configuration.
     Parameters of another shape than the file's count as missing; missing ones hold random numbers.
 
     Raises:
@@ -212,6 +220,7 @@ def read_weights(opened: Opened, auto: Any, expected: str) -> tuple[PreTrainedMo
                 trust_remote_code=opened.trust_remote_code,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # reported, and raised with their names
+                **settings,
             )
     except _LOAD_FAULTS as error:
         raise ModelError(f"model {opened.name}", expected=expected, found=short(error)) from error

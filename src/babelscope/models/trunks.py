@@ -100,7 +100,7 @@ def load_trunk(
         tokenizer_fingerprint=tokenizer_fingerprint(opened.tokenizer),
         dtype=opened.dtype,
         device=embed.weight.device,
-        max_tokens=_max_tokens(model, embed, opened.tokenizer),
+        max_tokens=token_limit(model, embed, opened.tokenizer),
     )
 
 
@@ -123,11 +123,11 @@ def trunk_of(loaded: LoadedModel, *, adapter: str = "") -> Trunk:
         tokenizer_fingerprint=tokenizer_fingerprint(loaded.tokenizer),
         dtype=loaded.dtype,
         device=loaded.device,
-        max_tokens=_max_tokens(loaded.model, parts.embed, loaded.tokenizer),
+        max_tokens=token_limit(loaded.model, parts.embed, loaded.tokenizer),
     )
 
 
-def _max_tokens(model: nn.Module, embed: nn.Module, tokenizer: Tokenizer) -> int | None:
+def token_limit(model: nn.Module, embed: nn.Module, tokenizer: Tokenizer) -> int | None:
     """Return the most tokens that both the configuration and the tokenizer allow."""
     config: Any = model.config
     room = getattr(config.get_text_config(), "max_position_embeddings", None)

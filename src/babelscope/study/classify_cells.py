@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from babelscope.adapt.class_methods import load_trained, prepare
+from babelscope.adapt.class_methods import load_trained, prepare, training_precision
 from babelscope.adapt.classify import train_classifier
 from babelscope.adapt.classify_recipes import ClassifyRecipe
-from babelscope.adapt.tuning import precision_used
 from babelscope.data.label_words import words_of
 from babelscope.identity import digest
 from babelscope.infer.classify import class_probabilities
@@ -93,7 +92,7 @@ def run_of(
         {
             "version": CLASSIFY_VERSION,
             "model": identity,
-            "dtype": model.dtype if prompted else "float32",
+            "dtype": model.dtype if prompted else training_precision(recipe, model.device),
             "recipe": recipe,
             "labels": source.labels,
             # a prompt reads no training set: its answers are the same for every source
@@ -151,7 +150,7 @@ def _trained(run: Run, classifier: Classifier, progress: Progress | None) -> Non
             "method": run.recipe.method,
             "source": run.source.language,
             "seed": run.seed,
-            "precision": precision_used(run.recipe.precision, classifier.device),
+            "precision": training_precision(run.recipe, run.model.device),
             "new_parameters": list(classifier.new),
             "step": best.step,
             "dev_score": best.score,

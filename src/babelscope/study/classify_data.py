@@ -73,7 +73,7 @@ def gather_sets(plan: ClassifyPlan, targets: Sequence[str]) -> ClassifyData:
         train, test = _halves(whole[code], even, known) if halved else ((), whole[code])
         tests[code] = test[: plan.test_items] if plan.test_items else test
         if code in plan.sources:
-            train = train or _training(plan, code, counts)
+            train = train if halved else _training(plan, code, counts)
             sources[code] = _source_set(plan, code, train, counts)
     home = tests[first]
     found = {code: _target_set(code, home, items) for code, items in tests.items()}
@@ -83,6 +83,7 @@ def gather_sets(plan: ClassifyPlan, targets: Sequence[str]) -> ClassifyData:
         "counts": counts,
         "sets": _sizes(sources, found),
         "seen_in_training": _seen(sources, found),
+        "untrained_kinds": _untrained(sources[first], found),
     }
     return ClassifyData(sources, found, notes)
 
@@ -241,6 +242,12 @@ def _seen(
             if items or premises:
                 counts[f"{code} {other}"] = {"items": items, "premises": premises}
     return counts
+
+
+def _untrained(source: SourceSet, targets: Mapping[str, TargetSet]) -> list[str]:
+    """Return the kinds of entity that are tested but cannot be said."""
+    tags = [i.tags for t in targets.values() for i in t.items if isinstance(i, TaggedSentence)]
+    return [kind for kind in entity_kinds(tags) if f"B-{kind}" not in source.labels]
 
 
 def _content(item: Item) -> tuple[str, ...]:

@@ -102,6 +102,7 @@ def _settings(
         "sources": list(plan.sources),
         "targets": list(data.targets),
         "seeds": list(plan.seeds),
+        "dtype": "float32",
         "recipes": {recipe.method: asdict(recipe) for recipe in plan.recipes},
         "models": {
             name: {"fingerprint": weights, "tokenizer": tokenizer}

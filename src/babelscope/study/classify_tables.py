@@ -231,7 +231,7 @@ def token_measures(cell: Cell, home: Cell | None) -> dict[str, Estimate]:
         values["tokens_per_word"] = tally_estimate(tally(counts, contexts, ratio))
     if isinstance(cell.target.items[0], TaggedSentence):
         values["words_lost_rate"] = _plain(found.words_lost, len(found.probability), n)
-    if home is not None:
+    if home is not None and home.target.parallel:
         theirs = {i.id: t for i, t in zip(home.target.items, _lengths(home), strict=True)}
         pairs = [
             (own, theirs[item.id], context)
@@ -284,7 +284,8 @@ def _overlap_difference(rows: _Rows, cell: Cell, home: Cell) -> None:
         for item, context in zip(cell.target.items, cell.target.contexts, strict=True)
         if isinstance(item, Inference) and item.id in theirs and cell.target.parallel
     ]
-    if not shared or cell.target.language == home.target.language:
+    same = cell.target.language == home.target.language
+    if not shared or same or not home.target.parallel:
         return
     own, other, contexts = zip(*shared, strict=True)
     found = compare(np.array(own), np.array(other), contexts)
