@@ -47,6 +47,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/answering.py
 	$(BIN)/python benchmarks/options.py
 	$(BIN)/python benchmarks/tuning.py
+	$(BIN)/python benchmarks/report_size.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) build

@@ -181,8 +181,10 @@ def test_the_panel_offers_what_was_read(tables: Tables) -> None:
     assert view.data["steps"]["default or"] == [30, 15]
     assert view.data["equal"] == {"ory_Orya": "Bengali 3 of 40"}
     cell = view.data["cells"]["ory_Orya|default or|30|last|all|entropy_bits|"]
-    assert cell["difference"][""]["value"] == [-1.0] * 7
-    assert cell["value"][""]["value"][0] == 11.5
+    # bits and distances in thousandths, p in ten-thousandths
+    assert cell["difference"][""] == [0, [-1000] * 7, [500] * 7, [500] * 7, [10] * 7]
+    assert cell["value"][""][1][0] == 11_500
+    assert view.data["depths"][0] == list(range(7))
     json.dumps(view.data, allow_nan=False)
 
 
