@@ -6,7 +6,7 @@ model but left out of every pooling, unless a text has no other token.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,13 +66,13 @@ def _only_last(n: int) -> NDArray[np.float64]:
     return np.eye(1, n, n - 1)[0]
 
 
-_OF_TEXT: Mapping[str, Callable[[int], NDArray[np.float64]]] = {
+_OF_TEXT: dict[str, Callable[[int], NDArray[np.float64]]] = {
     "mean": _even,
     "last": _only_last,
     "increasing": _rising,
     "decreasing": _falling,
 }
-_OF_SPAN: Mapping[str, Callable[[int], NDArray[np.float64]]] = {
+_OF_SPAN: dict[str, Callable[[int], NDArray[np.float64]]] = {
     "first": _only_first,
     "word": _even,
 }
@@ -139,10 +139,12 @@ def encode_texts(trunk: Trunk, texts: Sequence[HiddenText]) -> list[HiddenItem]:
         return_token_type_ids=False,
         verbose=False,
     )
-    columns = ("input_ids", "special_tokens_mask", "offset_mapping")
-    rows = [[text, *(encoded[name][places[text.text]] for name in columns)] for text in texts]
-    blank = _space_ids(trunk.tokenizer)
-    return [_item(*row, blank, trunk.max_tokens) for row in rows]
+    ids, special = encoded["input_ids"], encoded["special_tokens_mask"]
+    offsets, blank = encoded["offset_mapping"], _space_ids(trunk.tokenizer)
+    rows = [(text, places[text.text]) for text in texts]
+    return [
+        _item(text, ids[n], special[n], offsets[n], blank, trunk.max_tokens) for text, n in rows
+    ]
 
 
 def pooling_weights(
