@@ -10,14 +10,14 @@ from contextlib import contextmanager
 M_MMAP_THRESHOLD = -3
 """The name of the setting in glibc's malloc.h."""
 
-SMALL = 1 << 20
+SMALL = 4 << 20
 LARGEST = 32 << 20
 """Where glibc's own threshold ends when it grows with what is freed, on 64 bits."""
 
 
 @contextmanager
 def freed_at_once() -> Iterator[None]:
-    """Within, tensors of 1 MiB and more are mapped for themselves, and unmapped when freed.
+    """Within, tensors of 4 MiB and more are mapped for themselves, and unmapped when freed.
 
     glibc otherwise serves all up to 32 MiB from heaps whose holes it keeps: a third of the peak
     of a tuning step. The price is page faults. Afterwards the threshold is 32 MiB; elsewhere than
