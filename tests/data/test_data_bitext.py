@@ -39,6 +39,7 @@ def test_articles_group_the_lines_where_their_table_stands_beside(tmp_path: Path
     (tmp_path / "metadata_devtest.tsv").write_text(f"URL\tdomain\n{rows}\n")
     (bitext,) = read_bitext(str(devtest), ("en", "de"))
     assert bitext.contexts == ("u0", "u0", "u1", "u2")
+    assert bitext.name == f"{tmp_path.name}/devtest"
 
 
 def test_unaligned_lines_are_one_error(folder: Path) -> None:

@@ -12,6 +12,7 @@ from babelscope.errors import DataError, LanguageError
 from babelscope.languages import language as find_language
 
 TREEBANK, COLUMNS = ".conllu", ".tsv"
+SPLITS = ("train", "dev", "devtest", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ def read_sides(data: str, codes: Sequence[str], unit: str) -> dict[str, dict[str
     Raises:
         DataError: as `bitext.read_bitext`.
     """
-    name = Path(data).name or data
+    name = _name(Path(data))
     if data.partition(":")[0] == "atlas":
         return {data: {code: _atlas(data, code, unit) for code in codes}}
     path = Path(data).expanduser()
@@ -47,6 +48,11 @@ def read_sides(data: str, codes: Sequence[str], unit: str) -> dict[str, dict[str
         return _pairs(pairs, codes, path)
     lines = {code: read_lines(path, code) for code in codes}
     return {name: _aligned(lines, data, _articles(path))}
+
+
+def _name(path: Path) -> str:
+    """Return what a set is called: "devtest" alone would not say whose."""
+    return f"{path.parent.name}/{path.name}" if path.name in SPLITS else path.name
 
 
 def _atlas(data: str, code: str, unit: str) -> Side:
