@@ -43,6 +43,7 @@ check: format lint types test
 bench: $(STAMP)
 	$(BIN)/pytest -m slow
 	$(BIN)/python benchmarks/lens.py
+	$(BIN)/python benchmarks/hidden.py
 	$(BIN)/python benchmarks/planted_pairs.py
 	$(BIN)/python benchmarks/answering.py
 	$(BIN)/python benchmarks/options.py
