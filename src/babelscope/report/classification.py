@@ -147,6 +147,9 @@ def _notes(frame: pl.DataFrame, settings: Mapping[str, Any]) -> list[str]:
             f"and the premises of {count_text(count['premises'], 'item')} with the test set of "
             f"{language_name(target)}."
         )
+    if settings.get("untrained_kinds"):
+        kinds = ", ".join(settings["untrained_kinds"])
+        notes.append(f"Kinds of entity that the training set lacks, never right: {kinds}.")
     apart = [c for c, found in settings["sets"].items() if not found["parallel"]]
     if apart:
         names = ", ".join(language_name(c) for c in apart)

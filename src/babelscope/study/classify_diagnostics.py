@@ -12,8 +12,8 @@ from babelscope.measure.classification import rank_correlation, ratio, word_over
 from babelscope.measure.stats import compare, estimate
 from babelscope.measure.tallies import tally, tally_estimate
 from babelscope.records import Estimate, Inference, TaggedSentence
-from babelscope.study.classify_data import Item
 from babelscope.study.classify_rows import Cell, Rows
+from babelscope.study.classify_sets import Item
 
 
 def add_diagnostics(rows: Rows, cells: Sequence[Cell]) -> None:

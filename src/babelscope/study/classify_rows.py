@@ -9,7 +9,7 @@ import polars as pl
 
 from babelscope.records import Estimate
 from babelscope.study.classify_cells import Prediction
-from babelscope.study.classify_data import SourceSet, TargetSet
+from babelscope.study.classify_sets import SourceSet, TargetSet
 
 SCHEMA: dict[str, type[pl.DataType]] = {
     **dict.fromkeys(("model", "method", "source", "target", "against", "measure"), pl.String),

@@ -27,8 +27,8 @@ from babelscope.measure.tallies import (
     tally_ratio,
 )
 from babelscope.records import Comparison, Estimate, Inference, TaggedSentence
-from babelscope.study.classify_cells import golds, said_tags, true_tags
 from babelscope.study.classify_diagnostics import add_diagnostics
+from babelscope.study.classify_labels import golds, said_tags, true_tags
 from babelscope.study.classify_rows import SCHEMA, Cell, Rows
 
 NOT_PARALLEL = "the two languages share no items"
