@@ -49,6 +49,9 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/options.py
 	$(BIN)/python benchmarks/tuning.py
 	$(BIN)/python benchmarks/report_size.py
+	$(BIN)/python benchmarks/probes.py
+	$(BIN)/python benchmarks/hidden.py
+	$(BIN)/python benchmarks/growth.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) build

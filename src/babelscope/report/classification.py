@@ -53,9 +53,19 @@ class Classification:
     tables: Mapping[str, Table]
     notes: tuple[str, ...]
 
+    @property
+    def heads(self) -> tuple[tuple[str, str], ...]:
+        """The columns of the matrices: the code of a language, and its name."""
+        return tuple((code, language_name(code)) for code in self.targets)
 
-def classification(frame: pl.DataFrame, settings: Mapping[str, Any]) -> Classification | None:
-    """Return the panels of `classification.parquet` and its settings; None for an empty table."""
+
+def classification(
+    frame: pl.DataFrame, settings: Mapping[str, Any], key: str = "class"
+) -> Classification | None:
+    """Return the panels of one task of `classification.parquet`; None for an empty table.
+
+    `settings` are those of the task; `key` is what the ids of its figures begin with.
+    """
     if frame.is_empty():
         return None
     targets = tuple(settings["targets"])
@@ -70,7 +80,7 @@ def classification(frame: pl.DataFrame, settings: Mapping[str, Any]) -> Classifi
     return Classification(
         targets=targets,
         views=tuple(_views(frame, targets)),
-        figures=_efficiencies(frame, targets),
+        figures=_efficiencies(frame, targets, key),
         tables={name: table for name, table in found.items() if table.rows},
         notes=tuple(_notes(frame, settings)),
     )
@@ -106,7 +116,7 @@ def _cell(row: Row | None, owner: Owner, target: str, name: str, ratio: bool, to
     return Cell(text, f"{where}: {told}", style(value.value / top), own=own)
 
 
-def _efficiencies(frame: pl.DataFrame, targets: tuple[str, ...]) -> tuple[Panel, ...]:
+def _efficiencies(frame: pl.DataFrame, targets: tuple[str, ...], key: str) -> tuple[Panel, ...]:
     """Return a panel a training: its efficiency with its interval in every target."""
     panels = []
     names = [m for m in MATRICES if m.startswith("efficiency_") and (frame["measure"] == m).any()]
@@ -127,7 +137,7 @@ def _efficiencies(frame: pl.DataFrame, targets: tuple[str, ...]) -> tuple[Panel,
         name = owner_name(frame, owner)
         summary = f"{MATRICES[names[0]]} of {name} in {count_text(len(others), 'language')}"
         size = FRAME_PX + ROW_PX * max(len(others), 2)
-        panels.append(Panel(f"class-efficiency-{number}", name, summary, size, figure))
+        panels.append(Panel(f"{key}-efficiency-{number}", name, summary, size, figure))
     return tuple(panels)
 
 

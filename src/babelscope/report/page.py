@@ -25,6 +25,7 @@ from babelscope.report import (
     maps,
     matrix,
     panels,
+    parts,
     words,
 )
 from babelscope.report.cells import Table
@@ -34,7 +35,6 @@ from babelscope.report.names import (
     count_text,
     isolated,
     language_name,
-    language_tag,
     measure_name,
     named,
     source_language,
@@ -95,9 +95,12 @@ def template(name: str) -> Template:
 
 def render(tables: Tables) -> str:
     """Return the page as text."""
-    files = ("vendor/plotly-cartesian.min.js", "templates/report.js", "templates/lens.js")
+    files = ["vendor/plotly-cartesian.min.js", "templates/report.js", "templates/lens.js"]
+    others = parts.parts_of(tables)
+    files += ["templates/alignment.js"] if others.alignment else []
     scripts = [asset(name) for name in files]
     drawn = _drawn(tables)
+    shown = [panel for group in drawn.values() for panel in group]
     lens = lens_view(tables)
     return template("page.html.j2").render(
         policy=policy(scripts),
@@ -106,10 +109,12 @@ def render(tables: Tables) -> str:
         head=_head(tables),
         answers=_answers(tables),
         notes=caveats.notes(tables),
-        headline=inner.headline(tables) or words.headline(tables),
-        scored=not inner.is_lens_only(tables),
+        headline=parts.headline(tables) or inner.headline(tables) or words.headline(tables),
+        asked=not parts.is_untested(tables),
+        parts=others,
+        scored=not (inner.is_lens_only(tables) or parts.is_untested(tables)),
         views=matrix.views(tables),
-        targets=[(t, language_name(t), language_tag(t)[0]) for t in tables.plan["targets"]],
+        targets=[(t, language_name(t)) for t in tables.plan["targets"]],
         drawn=drawn,
         lens=lens,
         map_verdict=maps.verdict(tables),
@@ -119,7 +124,8 @@ def render(tables: Tables) -> str:
         provenance=_provenance(tables),
         cause_names=figures.CAUSES,
         stop_names=figures.STOPS,
-        figures_json=embed({p.id: p.figure for group in drawn.values() for p in group}),
+        figures_json=embed({p.id: p.figure for p in (*shown, *others.figures)}),
+        alignment_json=embed(others.alignment.data if others.alignment else {}),
         lens_json=embed(lens.data if lens else {}),
     )
 
@@ -139,8 +145,11 @@ def _drawn(tables: Tables) -> dict[str, tuple[figures.Panel, ...]]:
 
 
 def _answers(tables: Tables) -> list[words.Answer]:
+    told = list(parts.answers(tables))
+    if parts.is_untested(tables):
+        return told
     if inner.is_lens_only(tables):
-        return [inner.leaning(tables)]
+        return [inner.leaning(tables), *told]
     found = (
         words.best_sources(tables),
         words.helped_and_harmed(tables),
@@ -150,7 +159,7 @@ def _answers(tables: Tables) -> list[words.Answer]:
         inner.silence(tables),
         explain.undecided(tables),
     )
-    return [answer for answer in found if answer is not None]
+    return [*(answer for answer in found if answer is not None), *told]
 
 
 def tables_of(tables: Tables) -> dict[str, Table]:
@@ -184,7 +193,8 @@ def _head(tables: Tables) -> dict[str, str]:
     if model.get("dtype"):
         facts.append(str(model["dtype"]))
     size = [count_text(len(plan["targets"]), "target")]
-    if not (only := inner.is_lens_only(tables)):
+    only = inner.is_lens_only(tables) or parts.is_untested(tables)
+    if not only:
         size.insert(0, count_text(len(plan["sources"]), "source"))
         size.append(count_text(len(plan["seeds"]), "seed"))
     return {

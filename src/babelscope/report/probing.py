@@ -60,6 +60,11 @@ class Probing:
     best: Table
     numbers: Table
 
+    @property
+    def heads(self) -> tuple[tuple[str, str], ...]:
+        """The columns of the heat maps: what the pointer shows, and what stands there."""
+        return tuple((f"depth {depth}", str(depth)) for depth in self.depths)
+
 
 def probing(frame: pl.DataFrame, settings: Mapping[str, Any]) -> tuple[Probing, ...]:
     """Return what is shown of each task of `probes.parquet` and its JSON; nothing without rows."""

@@ -18,6 +18,7 @@ from babelscope.study.output import (
     write_plan,
 )
 from babelscope.study.plan import StudyPlan
+from babelscope.study.predictor_step import write_predictors
 from babelscope.study.schedule import bases, planned_cells, tunings
 from babelscope.study.sections import do_sections, planned_sections
 from babelscope.study.work import Watch, Work, execute
@@ -46,10 +47,13 @@ def run_study(
         work = _work(plan, materials, out, costs, watch, total)
         write_plan(out, plan, materials, work.loaded, work.maps, study, command)
         scores, seen = execute(work)
-        write_outputs(out, Study(plan, materials, bases(plan), scores, seen, work.maps))
+        maps = work.maps
     else:
         write_plan(out, plan, materials, None, {}, study, command)
+        scores, seen, maps = {}, {}, {}
+    write_outputs(out, Study(plan, materials, bases(plan), scores, seen, maps))
     do_sections(sections, out, costs, watch, pieces, total)
+    write_predictors(plan, out)
     mark_complete(out, study)
     return out
 

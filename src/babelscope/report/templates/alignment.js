@@ -165,7 +165,7 @@
       data: [{ type: "scatter", mode: "lines", x, y, line: { color: "@blue", width: 2 }, hovertemplate: "1 − cosine %{x:.4f}<extra></extra>" }],
       layout: {
         margin: { l: 20 + 6.6 * Math.max(...names.map((n) => n.length)), r: 12, t: 6, b: 44 },
-        xaxis: { title: "1 − cosine at which groups join", rangemode: "tozero" },
+        xaxis: { title: "1 − cosine at which groups join", range: [0, 1.03 * Math.max(1e-6, ...tree.heights.flat())] },
         yaxis: { tickvals: names.map((_, i) => i), ticktext: names.map(isolate), range: [names.length - 0.5, -0.5] },
       },
     });
