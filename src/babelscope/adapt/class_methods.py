@@ -16,7 +16,7 @@ from babelscope.adapt.classify_recipes import ClassifyRecipe
 from babelscope.adapt.tuning import precision_used
 from babelscope.errors import ModelError, SettingError
 from babelscope.models.classifiers import Classifier, blocks_of
-from babelscope.models.loading import place_of
+from babelscope.models.loading import SPREAD, place_of
 from babelscope.store import read_arrays, write_arrays
 
 WEIGHTS = "best.safetensors"
@@ -24,7 +24,10 @@ WEIGHTS = "best.safetensors"
 
 def training_precision(recipe: ClassifyRecipe, device: str) -> str:
     """Return what a recipe trains in on a device, named as in `load_model`."""
-    return precision_used(recipe.precision, torch.device(place_of(device)))
+    place = place_of(device)
+    if place == SPREAD:
+        raise SettingError("device for classification", expected="one device", found=device)
+    return precision_used(recipe.precision, torch.device(place))
 
 
 def prepare(classifier: Classifier, recipe: ClassifyRecipe, seed: int) -> None:

@@ -16,15 +16,14 @@ from babelscope.data.label_words import words_of
 from babelscope.identity import digest
 from babelscope.infer.classify import class_probabilities
 from babelscope.infer.prompted import encode_prompts, prompt_probabilities
-from babelscope.measure.classification import accuracy_tally, entity_tally
-from babelscope.measure.tallies import value_of
 from babelscope.models.class_encoding import ClassItem, encode_pairs, encode_words
 from babelscope.models.classifiers import Classifier, load_classifier
 from babelscope.models.folders import folder_fingerprint, resolve_folder
 from babelscope.models.loading import LoadedModel, load_model, load_tokenizer, tokenizer_fingerprint
 from babelscope.records import Inference, TaggedSentence
 from babelscope.store import finish, finished, read_arrays, read_json, slot, write_arrays
-from babelscope.study.classify_data import Item, SourceSet, TargetSet
+from babelscope.study.classify_labels import dev_score
+from babelscope.study.classify_sets import Item, SourceSet, TargetSet
 from babelscope.study.plan_records import ModelPlan
 
 CLASSIFY_VERSION = "1"
@@ -168,38 +167,6 @@ def encode_items(classifier: Classifier, items: Sequence[Item], max_tokens: int)
         return encode_pairs(tokenizer, pairs, classifier.labels, max_tokens)
     sentences = [item for item in items if isinstance(item, TaggedSentence)]
     return encode_words(tokenizer, sentences, classifier.labels, max_tokens)
-
-
-def dev_score(source: SourceSet, probability: Array) -> float:
-    """Return what checkpoints are chosen by: accuracy of pairs, entity F1 of sentences."""
-    ids = [item.id for item in source.dev]
-    if isinstance(source.dev[0], Inference):
-        return value_of(accuracy_tally(probability[None], golds(source.dev, source.labels), ids))
-    tags = said_tags(source.dev, source.labels, probability)
-    return value_of(entity_tally(true_tags(source.dev), [tags], ids))
-
-
-def golds(items: Sequence[Item], labels: Sequence[str]) -> list[int]:
-    """Return the places of the pairs' labels."""
-    return [labels.index(item.label) for item in items if isinstance(item, Inference)]
-
-
-def true_tags(items: Sequence[Item]) -> list[list[str]]:
-    """Return the tags of sentences."""
-    return [list(item.tags) for item in items if isinstance(item, TaggedSentence)]
-
-
-def said_tags(items: Sequence[Item], labels: Sequence[str], probability: Array) -> list[list[str]]:
-    """Return each word's most probable tag, O where it has no token."""
-    known = np.isfinite(probability[:, 0])
-    best = np.where(known, np.nan_to_num(probability, nan=-1.0).argmax(axis=1), 0)
-    tags, start = [], 0
-    for item in items:
-        if isinstance(item, TaggedSentence):
-            end = start + len(item.words)
-            tags.append([labels[place] for place in best[start:end]])
-            start = end
-    return tags
 
 
 def _predict(classifier: Classifier, items: Sequence[ClassItem]) -> Prediction:

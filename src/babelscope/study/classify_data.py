@@ -11,39 +11,22 @@ from babelscope.data.nli import are_parallel, read_inferences
 from babelscope.data.sources import HubSet, locate
 from babelscope.data.tagged import read_tagged
 from babelscope.errors import DataError
-from babelscope.identity import digest
 from babelscope.measure.classification import entity_kinds
 from babelscope.records import LABELS, Inference, TaggedSentence
 from babelscope.study.classify_plan import ClassifyPlan
+from babelscope.study.classify_sets import (
+    Item,
+    SourceSet,
+    TargetSet,
+    context_of,
+    seen_in_training,
+    set_sizes,
+    untrained_kinds,
+)
 
-Item = Inference | TaggedSentence
 DEV_SHARE = 5
 """Every fifth context of a training set is its dev set, where none is given."""
 HALVES = "even rows train, odd rows test"
-
-
-@dataclass(frozen=True, slots=True)
-class SourceSet:
-    """What one language trains on: `labels` are those of a text, or the tags of a word."""
-
-    language: str
-    train: tuple[Item, ...]
-    dev: tuple[Item, ...]
-    labels: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TargetSet:
-    """What is tested in one language.
-
-    `contexts` has each item's: premises with all their hypotheses, or sentences; translations
-    share them. `parallel` tells whether the set has the ids of the first source's.
-    """
-
-    language: str
-    items: tuple[Item, ...]
-    contexts: tuple[str, ...]
-    parallel: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +64,9 @@ def gather_sets(plan: ClassifyPlan, targets: Sequence[str]) -> ClassifyData:
         "split": HALVES if halved else "the data's own splits",
         "dev": plan.dev or _dev_words(plan, first, halved),
         "counts": counts,
-        "sets": _sizes(sources, found),
-        "seen_in_training": _seen(sources, found),
-        "untrained_kinds": _untrained(sources[first], found),
+        "sets": set_sizes(sources, found),
+        "seen_in_training": seen_in_training(sources, found),
+        "untrained_kinds": untrained_kinds(sources[first], found),
     }
     return ClassifyData(sources, found, notes)
 
@@ -135,8 +118,8 @@ def _source_set(
         split = "dev" if plan.dev else "validation"
         dev = _read(plan.task, plan.dev or plan.train or plan.data, code, split, counts, "dev")
     else:
-        order = {context: n for n, context in enumerate(dict.fromkeys(map(_context, train)))}
-        held = [order[_context(item)] % DEV_SHARE == DEV_SHARE - 1 for item in train]
+        order = {context: n for n, context in enumerate(dict.fromkeys(map(context_of, train)))}
+        held = [order[context_of(item)] % DEV_SHARE == DEV_SHARE - 1 for item in train]
         dev = tuple(item for item, out in zip(train, held, strict=True) if out)
         train = tuple(item for item, out in zip(train, held, strict=True) if not out)
     train = train[: plan.train_items] if plan.train_items else train
@@ -165,16 +148,12 @@ def _labels(plan: ClassifyPlan, code: str, train: Sequence[Item]) -> tuple[str, 
     return ("O", *(f"{mark}-{kind}" for kind in kinds for mark in "BI"))
 
 
-def _context(item: Item) -> str:
-    return item.premise if isinstance(item, Inference) else item.id
-
-
 def _target_set(code: str, home: Sequence[Item], items: tuple[Item, ...]) -> TargetSet:
     """Name each item's context by the first source's id of its premise, or by its own."""
     if not items:
         raise DataError(f"test set of {code}", expected="items", found="none")
     parallel = _are_parallel(home, items)
-    groups = {item.id: _context(item) for item in (home if parallel else items)}
+    groups = {item.id: context_of(item) for item in (home if parallel else items)}
     named: dict[str, str] = {}
     for identity, context in groups.items():
         named.setdefault(context, identity)
@@ -195,60 +174,3 @@ def _dev_words(plan: ClassifyPlan, code: str, halved: bool) -> str:
     if not halved and _has_validation(plan, code):
         return "the training set's validation split"
     return f"every {DEV_SHARE}th context of the training set, not trained on"
-
-
-def _sizes(
-    sources: Mapping[str, SourceSet], targets: Mapping[str, TargetSet]
-) -> dict[str, dict[str, object]]:
-    found: dict[str, dict[str, object]] = {}
-    for code, target in targets.items():
-        found[code] = {
-            "test": len(target.items),
-            "contexts": len(set(target.contexts)),
-            "parallel": target.parallel,
-            "digest": digest(target.items),
-        }
-    for code, source in sources.items():
-        found[code] |= {
-            "train": len(source.train),
-            "dev": len(source.dev),
-            "train_digest": digest(source.train),
-        }
-    return found
-
-
-def _seen(
-    sources: Mapping[str, SourceSet], targets: Mapping[str, TargetSet]
-) -> dict[str, dict[str, int]]:
-    """Count what a source's training set has of the test sets: whole items, and premises.
-
-    Raises:
-        DataError: it has half of a test set or more.
-    """
-    counts = {}
-    for code, source in sources.items():
-        whole = {_content(item) for item in source.train}
-        contexts = {_context(item) for item in source.train if isinstance(item, Inference)}
-        for other, target in targets.items():
-            items = sum(_content(item) in whole for item in target.items)
-            premises = sum(_context(item) in contexts for item in target.items)
-            if items * 2 >= len(target.items):
-                raise DataError(
-                    f"training set of {code}",
-                    expected="other items than the test set's",
-                    found=f"{items} of {len(target.items)} items of the test set of {other}",
-                    remedy="name another file with --train",
-                )
-            if items or premises:
-                counts[f"{code} {other}"] = {"items": items, "premises": premises}
-    return counts
-
-
-def _untrained(source: SourceSet, targets: Mapping[str, TargetSet]) -> list[str]:
-    """Return the kinds of entity that are tested but cannot be said."""
-    tags = [i.tags for t in targets.values() for i in t.items if isinstance(i, TaggedSentence)]
-    return [kind for kind in entity_kinds(tags) if f"B-{kind}" not in source.labels]
-
-
-def _content(item: Item) -> tuple[str, ...]:
-    return (item.premise, item.hypothesis) if isinstance(item, Inference) else item.words

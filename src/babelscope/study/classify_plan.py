@@ -69,7 +69,7 @@ def classify_plan(table: Table, folders: Mapping[str, str]) -> ClassifyPlan:
     """
     methods = table.texts("methods", (table.text("method", "full"),))
     switches = [f.name for f in fields(ClassifyRecipe) if f.name != "method"]
-    given = {name: table.take(name) for name in switches if name in table.names()}
+    given = {name: value for name in switches if (value := table.take(name)) is not None}
     plan = ClassifyPlan(
         task=table.choice("task", TASKS, "nli"),
         data=_filled(table.text("data"), folders),

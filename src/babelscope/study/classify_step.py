@@ -23,7 +23,8 @@ from babelscope.study.classify_cells import (
 )
 from babelscope.study.classify_data import ClassifyData, gather_sets
 from babelscope.study.classify_plan import ClassifyPlan
-from babelscope.study.classify_tables import Cell, classify_table
+from babelscope.study.classify_rows import Cell
+from babelscope.study.classify_tables import classify_table
 from babelscope.study.output import write_frame
 from babelscope.study.plan_records import ModelPlan
 
