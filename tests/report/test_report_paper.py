@@ -168,7 +168,7 @@ def test_the_lens_on_paper_shows_the_planted_fall(tables: Tables, fonts: Fonts) 
         figure = paper_lens.heat_map(tables, found, fonts)
         curve = paper_lens.curves(tables, found, fonts)
     axes = next(a for a in figure.axes if a.get_title(loc="left") == "tuned − base")
-    names = [label.get_text() for label in axes.get_yticklabels()]
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     row = names.index(fonts.label("ben_Beng"))
     mesh = next(c for c in axes.collections if isinstance(c, QuadMesh))
     grid = np.asarray(mesh.get_array()).reshape(len(names), 7)
