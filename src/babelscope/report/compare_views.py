@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from babelscope.records import Estimate
-from babelscope.report.cells import Row, Table, chance, changed, estimated, number
+from babelscope.report.cells import Number, Row, Table, chance, changed, estimated, number
 from babelscope.report.figures import KINDS, Naming, Panel, axes, dots, gaps, height, shaded
 from babelscope.report.names import (
     is_number,
@@ -46,14 +46,14 @@ def _table(a: Side, found: Sequence[Pair], kind: str, caption: str) -> Table:
             continue
         recipe, source, target = pair.key
         e = pair.found.difference
-        difference = {"difference": e.value, "low": e.low, "high": e.high}
+        write = estimated if kind == "score" else _signed
         rows.append(
             (
                 variant_name(a.tables, Variant(recipe, source)),
                 language_name(target),
-                estimated(pair.first),
-                estimated(pair.second),
-                changed(difference),
+                write(pair.first),
+                write(pair.second),
+                changed(_row(e)),
                 chance(pair.p_holm),
                 number(e.n, f"{e.n:,}"),
                 pair.seeds if source else "—",
@@ -108,7 +108,10 @@ def panels(
         for what, mark in KINDS.items():
             chosen = [(i, mine[t]) for i, t in enumerate(targets) if t in mine]
             chosen = [(i, p) for i, p in chosen if verdict(p) == what]
-            hover = [f"{labels[i]}: {changed(_row(p))}, {p_text(p.p_holm)}" for i, p in chosen]
+            hover = [
+                f"{labels[i]}: {changed(_row(p.found.difference))}, {p_text(p.p_holm)}"
+                for i, p in chosen
+            ]
             estimates = [p.found.difference for _, p in chosen]
             traces.append(dots([i for i, _ in chosen], estimates, hover, mark))
         x = {"range": [-reach, reach], "zeroline": True, "title": "points, B minus A"}
@@ -123,6 +126,9 @@ def _ends(value: Estimate) -> tuple[float, float, float]:
     return value.low, value.high, value.value
 
 
-def _row(pair: Pair) -> dict[str, float]:
-    e = pair.found.difference
+def _row(e: Estimate) -> dict[str, float]:
     return {"difference": e.value, "low": e.low, "high": e.high}
+
+
+def _signed(value: Estimate) -> Number:
+    return changed(_row(value))
