@@ -14,6 +14,7 @@ import babelscope
 ROOT = Path(babelscope.__file__).parent
 
 LAYERS = (
+    "controls",
     "errors",
     "records",
     "identity",

@@ -135,7 +135,11 @@ class TokenForm:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What is being worked on: `done` of `total` items of a cell, `cells_done` of all cells."""
+    """What is being worked on: `done` of `total` items of a cell, `cells_done` of all cells.
+
+    A piece of work, a stage's part in a cell, begins with an event of `done` = 0 and ends with one
+    of `done` = `total`; of a piece that was there already, only the end is told.
+    """
 
     stage: str
     cell: str

@@ -1,17 +1,22 @@
-"""The check of a model tells drift in rows, and nothing where no answer is turned over."""
+"""The check of a model: its parts and size, drift in rows, what of a study does not fit."""
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
+from tiny import save_tiny
 
 from babelscope.infer.drift import Drift
 from babelscope.study import check
+from babelscope.study.check import CheckWish
+from babelscope.study.plan import read_plan
 
 
 def test_mini_gives_the_same_answers_in_batches_and_padded() -> None:
-    rows = check.check_model("mini", drift=True)["drift"]
+    rows = check.check_model("mini", CheckWish(drift=True))["drift"]
     assert [row["way"] for row in rows] == ["batched", "padded", "bfloat16"]
     assert all(row["items"] == 32 for row in rows)
     assert [row["differing"] for row in rows[:2]] == [0, 0]
@@ -22,5 +27,94 @@ def test_drift_is_measured_only_when_asked(monkeypatch: pytest.MonkeyPatch) -> N
     assert "drift" not in check.check_model("mini")
     told = [Drift("batched", 32, 2, 0.01), Drift("padded", 32, 0, math.nan)]
     monkeypatch.setattr(check, "measure_drift", lambda *_: told)
-    rows = check.check_model("mini", drift=True)["drift"]
+    rows = check.check_model("mini", CheckWish(drift=True))["drift"]
     assert [row["widest_gap"] for row in rows] == [0.01, None]
+
+
+def test_parts_and_memory_are_those_of_the_files() -> None:
+    found = check.check_model("mini")
+    assert found["embedding"] == "transformer.word_embeddings (Embedding)"
+    assert found["blocks"] == "transformer.h (6 BloomBlock)"
+    assert found["final_norm"] == "transformer.ln_f (LayerNorm)"
+    assert found["unembedding"] == "lm_head (Linear), tied to the embedding"
+    # 4 bytes a float; keys and values, 6 layers, 192 wide
+    assert found["weights_mib"] == pytest.approx(4 * found["parameters"] / 2**20)  # type: ignore[operator]  # a number
+    assert found["keys_and_values_kib_a_token"] == 2 * 6 * 192 * 4 / 1024
+    assert found["positions"] == "no limit"  # ALiBi
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+STUDY = """
+targets = ["en", "or"]
+[recipes.default]
+max_tokens = {tokens}
+answer_tokens = 12
+max_steps = 5
+batch_size = 2
+accumulation = 3
+[sources.Odia]
+language = "or"
+data = "atlas"
+limit = 4
+[test]
+data = "atlas"
+questions = 6
+[lens]
+questions = 2
+"""
+
+
+def _checked(folder: Path, model: str, tokens: int) -> dict[str, object]:
+    path = folder / "study.toml"
+    path.write_text(STUDY.format(tokens=tokens), encoding="utf-8")
+    return check.check_model(model, CheckWish(study=read_plan(path)))
+
+
+def test_a_study_that_fits_has_no_warning_and_a_cost_by_stage(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY.format(tokens=320), encoding="utf-8")
+    found = check.check_model(
+        "mini", CheckWish(study=read_plan(path)), progress=lambda *at: told.append(at)
+    )
+    assert found["warnings"] == []
+    rows = {row["what"]: row for row in found["prompts"]}  # type: ignore[attr-defined]  # rows
+    assert {what: row["prompts"] for what, row in rows.items()} == {
+        "eng_Latn": 6, "ory_Orya": 6, "source Odia": 4,
+    }  # fmt: skip
+    assert all(0 < row["longest"] < row["room"] == 308 for row in rows.values())
+    assert told == [(6, 16), (12, 16), (16, 16)]
+    cost = {row["stage"]: row for row in found["cost"]}  # type: ignore[attr-defined]  # rows
+    # base and one variant in two targets; one adapter
+    assert {stage: row["pieces"] for stage, row in cost.items()} == {
+        "answer": 4, "lens": 4, "tune": 1,
+    }  # fmt: skip
+    assert all(row["minutes_here_at_least"] > 0 for row in cost.values())
+    odia = rows["source Odia"]["longest"]
+    assert 0.7 * 30 * odia < cost["tune"]["tokens"] <= 30 * odia
+
+
+def test_prompts_that_are_too_long_are_counted_and_warned_of(tmp_path: Path) -> None:
+    cut = _checked(tmp_path, "mini", 72)
+    rows = {row["what"]: row for row in cut["prompts"]}  # type: ignore[attr-defined]  # rows
+    assert rows["ory_Orya"]["cut"] > 0
+    assert rows["ory_Orya"]["longest"] > rows["ory_Orya"]["room"] == 60
+    assert 0 < rows["ory_Orya"]["gold_lost"] <= rows["ory_Orya"]["cut"]
+    assert any(w.startswith("ory_Orya, recipe default: ") for w in cut["warnings"])  # type: ignore[attr-defined]  # texts
+    none = _checked(tmp_path, "mini", 14)
+    told = [w for w in none["warnings"] if "even without a context" in w]  # type: ignore[attr-defined]  # texts
+    assert len(told) == 3
+    assert "cost" not in none
+    assert all(row["too_long"] == row["prompts"] for row in none["prompts"])  # type: ignore[attr-defined]  # rows
+
+
+def test_prompts_beyond_a_models_positions_are_warned_of(tmp_path: Path) -> None:
+    folder = save_tiny(tmp_path / "model", "llama")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["max_position_embeddings"] = 100
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    found = _checked(tmp_path, str(folder), 4000)
+    assert found["positions"] == 100
+    assert all(row["beyond_positions"] == row["prompts"] for row in found["prompts"])  # type: ignore[attr-defined]  # rows
+    assert len(found["warnings"]) == 3  # type: ignore[arg-type]  # texts
+    assert "100 positions: the study would stop" in found["warnings"][0]  # type: ignore[index]  # texts

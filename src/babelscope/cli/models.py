@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from babelscope.cli.app import app
 from babelscope.cli.options import (
+    CHECK,
     LOADING,
     RECIPE,
     TUNING,
     Adapter,
+    CheckOptions,
     DataOptions,
     Json,
     ModelOptions,
@@ -36,8 +35,11 @@ def tune(
 ) -> None:
     """Tune an adapter on a training set; --set turns single switches of the recipe.
 
+    Several GPUs: accelerate launch --multi_gpu --num_processes N -m babelscope.cli tune ...
+
     Example: babelscope tune mini --data atlas --language or --set max_steps=2 --out adapter
     """
+    from babelscope.adapt.processes import is_main_process
     from babelscope.adapt.saving import Saving
     from babelscope.progress import counting
     from babelscope.study import steps
@@ -45,9 +47,12 @@ def tune(
     choice = steps.ModelChoice(model, None, loading.dtype, loading.device, loading.revision)
     chosen = steps.recipe_with(recipe.recipe, recipe.settings)
     read = steps.questions_step(questions.data, questions.language, questions.limit, "train")
-    with counting("tune", quiet=as_json) as progress:
+    speaks = is_main_process()
+    with counting("tune", quiet=as_json or not speaks) as progress:
         saving = Saving(out, save_steps=tuning.save_steps)
-        print_values(steps.tune_step(choice, read, chosen, tuning.seed, saving, progress), as_json)
+        made = steps.tune_step(choice, read, chosen, tuning.seed, saving, progress)
+    if speaks:
+        print_values(made, as_json)
 
 
 @app.command
@@ -90,23 +95,26 @@ def score(answers: Path, *, questions: DataOptions, as_json: Json = False) -> No
 def check(
     model: str,
     *,
-    drift: Annotated[
-        bool, Parameter(negative="", help="Count answers that batch, padding or dtype turn over.")
-    ] = False,
+    asked: CheckOptions = CHECK,
     loading: ModelOptions = LOADING,
     as_json: Json = False,
 ) -> None:
     """Say whether a model works here: its parts, its size, its tokens per language.
 
-    Example: babelscope check mini
+    Example: babelscope check mini --study studies/demo.toml
     """
-    from babelscope.study.check import check_model
+    from babelscope.progress import counting
+    from babelscope.study.check import CheckWish, check_model
+    from babelscope.study.plan import read_plan
 
-    found = check_model(
-        model,
-        dtype=loading.dtype,
-        device=loading.device,
-        revision=loading.revision,
-        drift=drift,
-    )
+    plan = read_plan(asked.study, asked.settings) if asked.study else None
+    with counting("prompts", quiet=as_json) as progress:
+        found = check_model(
+            model,
+            CheckWish(asked.text, plan, asked.drift),
+            dtype=loading.dtype,
+            device=loading.device,
+            revision=loading.revision,
+            progress=progress,
+        )
     print_values(found, as_json)

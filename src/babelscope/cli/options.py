@@ -103,6 +103,24 @@ class RecipeOptions:
     settings: Settings = ()
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class CheckOptions:
+    """What is checked beside the model itself."""
+
+    text: Annotated[
+        str, Parameter(help="Parallel text: atlas, or a folder with a file a language.")
+    ] = "atlas"
+    study: Annotated[
+        Path | None, Parameter(help="A study file: do its prompts fit, what would it cost?")
+    ] = None
+    settings: Settings = ()
+    drift: Annotated[
+        bool, Parameter(negative="", help="Count answers that batch, padding or dtype turn over.")
+    ] = False
+
+
+CHECK = CheckOptions()
 LOADING = ModelOptions()
 LENS = LensOptions()
 RECIPE = RecipeOptions()

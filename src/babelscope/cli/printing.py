@@ -1,41 +1,109 @@
-"""Values for people, or JSON for programs."""
+"""Values for people, as tables that fit the terminal or as plain text, or JSON for programs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from babelscope.controls import one_line
+from babelscope.progress import is_lively
+
+Row = Mapping[str, object]
 
 
-def print_values(values: dict[str, object], as_json: bool) -> None:
-    """Print values line by line, or as JSON for programs."""
+def print_values(values: Mapping[str, object], as_json: bool) -> None:
+    """Print values line by line and rows as tables, or all of it as JSON for programs."""
     if as_json:
-        print(json.dumps(values, ensure_ascii=False))
+        print(_json(values))
         return
+    lively = is_lively(sys.stdout)
     for key, value in values.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             print(f"{key}:")
-            _print_rows(value)
+            _draw_rows(value) if lively else _print_rows(value)
         else:
             print(f"{key}: {_words(value)}")
 
 
-def _print_rows(rows: Sequence[dict[str, object]]) -> None:
+def _json(values: Mapping[str, object]) -> str:
+    text = json.dumps(values, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(values)  # what standard output cannot write is written as \uXXXX
+    return text
+
+
+def _print_rows(rows: Sequence[Row]) -> None:
+    """Print aligned columns, numbers to the right; a character may be two cells wide."""
     names = list(rows[0])
     cells = [names, *([_words(row[n]) for n in names] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(names))]
+    widths = [max(cell_len(row[i]) for row in cells) for i in range(len(names))]
+    right = [_is_numeric(rows, name) for name in names]
     for row in cells:
-        print("  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)))
+        padded = (
+            " " * (w - cell_len(cell)) + cell if r else cell + " " * (w - cell_len(cell))
+            for cell, w, r in zip(row, widths, right, strict=True)
+        )
+        print("  " + "  ".join(padded).rstrip())
+
+
+def _draw_rows(rows: Sequence[Row]) -> None:
+    """Draw a table; where it is wider than the terminal, a block of lines for each row."""
+    console = Console(file=sys.stdout, highlight=False)
+    names = list(rows[0])
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name in names:
+        justify = "right" if _is_numeric(rows, name) else "left"
+        table.add_column(_title(name), justify=justify, vertical="bottom")  # type: ignore[arg-type]  # a literal of rich's
+    for row in rows:
+        table.add_row(*(Text(_words(row[n])) for n in names))
+    # titles may be broken at spaces, values may not
+    widest = [max(cell_len(_words(row[n])) + 2 for row in rows) for n in names]
+    room = console.width
+    if sum(widest) <= room and Measurement.get(console, console.options, table).minimum <= room:
+        console.print(table)
+        return
+    for row in rows:
+        first, *others = names
+        console.print(Text(_words(row[first]), style="bold"))
+        for name in others:
+            console.print(Text(f"  {_title(name)}: {_words(row[name])}"))
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _is_numeric(rows: Sequence[Row], name: str) -> bool:
+    kinds = {type(row[name]) for row in rows} - {type(None)}
+    return bool(kinds) and kinds <= {int, float}
 
 
 def _words(value: object) -> str:
     if isinstance(value, dict):
         if {"value", "low", "high"} <= set(value):
-            if value["value"] is None:
-                return "no data"
-            low, high = value["low"], value["high"]
-            between = "" if low is None else f" ({low:.3f} to {high:.3f})"
-            return f"{value['value']:.3f}{between}, n = {value.get('n')}"
-        return ", ".join(f"{k} {_words(v)}" for k, v in value.items()) or "none"
+            return _estimate(value)
+        return ", ".join(f"{one_line(k)} {_words(v)}" for k, v in value.items()) or "none"
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+        return ", ".join(map(one_line, value)) or "none"
+    if value is None:
+        return "no data"
+    return f"{value:.4g}" if isinstance(value, float) else one_line(value)
+
+
+def _estimate(value: Row) -> str:
+    number, low, high = (value[k] for k in ("value", "low", "high"))
+    if not isinstance(number, float):
+        return "no data"
+    told = isinstance(low, float) and isinstance(high, float)
+    between = f" ({low:.3f} to {high:.3f})" if told else ""
+    count = f", n = {value['n']}" if "n" in value else ""
+    return f"{number:.3f}{between}{count}"

@@ -48,14 +48,17 @@ def run(
     from babelscope.progress import watching
     from babelscope.report.page import write_report
     from babelscope.study.run import run_study
+    from babelscope.study.schedule import stage_totals
+    from babelscope.study.summary import study_summary
 
     folder = out or Path("runs") / plan.name
     words = ["babelscope", "run", str(study), "--out", str(folder)]
     words += [w for s in settings for w in ("--set", s)]
-    with watching(quiet=as_json) as watch:
+    with watching(stage_totals(plan), quiet=as_json) as watch:
         run_study(plan, folder, command=shlex.join(words), watch=watch)
     page = write_report(folder)
-    print_values({"out": str(folder), "report": str(page)}, as_json)
+    summary = study_summary(folder)
+    print_values({**summary, "out": str(folder), "report": str(page)}, as_json)
 
 
 @app.command

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from babelscope.data.prompts import Template
-from babelscope.data.texts import read_lines
+from babelscope.data.texts import read_lines, text_files
 from babelscope.errors import DataError
 from babelscope.languages import language
 from babelscope.records import Example, QuestionSet
@@ -50,3 +50,23 @@ def read_translations(folder: Path, source: str, target: str) -> QuestionSet:
         raise DataError(f"folder {folder}", expected="sentences", found="empty lines only")
     empty = len(asked) - len(examples)
     return QuestionSet(folder.name, to_code, examples, {"empty line": empty} if empty else {})
+
+
+def read_parallel(folder: Path) -> dict[str, list[str]]:
+    """Read a folder with one file a language, one sentence a line: lines by language code.
+
+    Every language has the same number of lines; empty ones stand in their place.
+
+    Raises:
+        DataError: a file is broken, a language has several, or the numbers of lines differ.
+    """
+    texts = {code: read_lines(folder, code) for code in text_files(folder)}
+    longest = max(texts, key=lambda code: len(texts[code]))
+    for code, lines in texts.items():
+        if len(lines) != len(texts[longest]):
+            raise DataError(
+                f"folder {folder}",
+                expected=f"as many lines in {code} as in {longest}, {len(texts[longest])}",
+                found=str(len(lines)),
+            )
+    return texts

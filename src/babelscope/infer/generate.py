@@ -26,7 +26,7 @@ from babelscope.infer.room import Room, add_column, drop_rows
 from babelscope.infer.sampling import Decoding, answer_generator, choose_tokens
 from babelscope.models.encoding import EncodedPrompt
 from babelscope.models.loading import LoadedModel
-from babelscope.models.parts import normalise, unembed_hidden
+from babelscope.models.parts import normalise, positions_of, unembed_hidden
 from babelscope.records import Answer, Stop
 
 __all__ = ["BATCH_TOKENS", "Decoding", "generate_answers", "plan_answers"]
@@ -91,7 +91,7 @@ def generate_answers(
 def _check_lengths(
     loaded: LoadedModel, prompts: Sequence[EncodedPrompt], decoding: Decoding
 ) -> None:
-    limit = getattr(loaded.model.config.get_text_config(), "max_position_embeddings", None)
+    limit = positions_of(loaded.model)
     for prompt in prompts:
         total = len(prompt.ids) + decoding.max_new_tokens
         if not prompt.ids:

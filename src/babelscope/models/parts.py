@@ -56,7 +56,7 @@ def locate_parts(model: PreTrainedModel) -> ModelParts:
             found=f"{type(embed).__name__} and {type(unembed).__name__}",
             remedy="only causal language models are supported",
         )
-    blocks = _blocks(model, int(config.num_hidden_layers), name)
+    blocks = find_blocks(model, int(config.num_hidden_layers), name)
     rows, width = unembed.weight.shape
     soft_cap = getattr(config, "final_logit_softcapping", None)
     return ModelParts(
@@ -101,6 +101,32 @@ def verify_parts(model: PreTrainedModel, parts: ModelParts) -> None:
             f"{parts.depth} blocks of {type(parts.blocks[0]).__name__})",
             remedy="this architecture is not supported",
         )
+
+
+def part_names(model: PreTrainedModel, parts: ModelParts) -> dict[str, str]:
+    """Return where each part stands in a model, with its kind: for people, not for programs."""
+    found = {
+        "embedding": parts.embed,
+        "blocks": parts.blocks,
+        "final_norm": parts.final_norm,
+        "unembedding": parts.unembed,
+    }
+    paths = {id(module): path for path, module in model.named_modules()}
+    told = {k: f"{paths.get(id(m), '?')} ({type(m).__name__})" for k, m in found.items()}
+    told["blocks"] = f"{paths.get(id(parts.blocks), '?')} ({parts.depth} {_kind(parts.blocks)})"
+    if parts.unembed.weight is parts.embed.weight:
+        told["unembedding"] += ", tied to the embedding"
+    return told
+
+
+def positions_of(model: PreTrainedModel) -> int | None:
+    """Return the most tokens that a model's configuration allows; None where it sets no limit."""
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return int(limit) if limit else None
+
+
+def _kind(blocks: nn.ModuleList) -> str:
+    return type(blocks[0]).__name__
 
 
 def normalise(parts: ModelParts, hidden: Tensor) -> Tensor:
@@ -174,7 +200,12 @@ def _logit_scale(config: object) -> float:
     return scale / float(getattr(config, "logits_scaling", None) or 1.0)
 
 
-def _blocks(model: PreTrainedModel, depth: int, name: str) -> nn.ModuleList:
+def find_blocks(model: PreTrainedModel, depth: int, name: str) -> nn.ModuleList:
+    """Return the largest list of `depth` modules of one kind.
+
+    Raises:
+        ModelError: there is none; says what lists there are.
+    """
     lists = [
         (path, module)
         for path, module in model.named_modules()

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from babelscope.errors import StoreError
-from babelscope.report.names import isolated, language_name
+from babelscope.report.names import isolated, language_name, named
 
 
 def write_page(path: Path, text: str) -> None:
@@ -45,10 +45,16 @@ def template(name: str) -> Template:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # attributes, lists and titles take no markup: there too, no character may steer the page
+        finalize=_shown,
     )
     environment.filters["bdi"] = isolated
     environment.filters["language"] = language_name
     return environment.get_template(name)
+
+
+def _shown(value: object) -> object:
+    return named(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def embed(value: object) -> Markup:

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from babelscope.report.names import POSITIONS, language_name, variant_name
+from babelscope.report.names import POSITIONS, language_name, named, variant_name
 from babelscope.report.tables import Tables, Variant, base_of, differences, is_sure, main_map
 
 NUMBERS = 500_000
@@ -55,7 +55,7 @@ def lens_view(tables: Tables) -> LensView | None:
     codes = sorted({code for code in frame["language"] if code})
     data = {
         **_choices(tables, frame),
-        "variants": [[_owner(*o), variant_name(tables, Variant(*o))] for o in tuned],
+        "variants": [[_owner(*o), named(variant_name(tables, Variant(*o)))] for o in tuned],
         "steps": {_owner(*o): _saved(frame, *o) for o in tuned},
         "intervals": bool(frame["low"].is_finite().any()),
         "targets": [[t, language_name(t)] for t in targets],

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from typing import Any, TypeGuard
 
 from markupsafe import Markup, escape
 
+from babelscope.controls import STEERING, name_of
 from babelscope.errors import LanguageError
 from babelscope.languages import language
 from babelscope.records import Estimate
@@ -38,21 +38,22 @@ POSITIONS = {
 }
 LENS_ROWS = {"shared": "shared by languages", "unknown": "unknown"}
 
-# Controls that reorder or hide text: shown by name, so that no text can alter its surroundings.
-# Joiners and the two direction marks stay: scripts need them, and <bdi> contains them.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]")
-
 
 def visible(text: object) -> Markup:
-    """Escape a text, and name its control characters instead of obeying them."""
+    """Escape a text, and name the characters that would steer the page instead of obeying them."""
     parts: list[Markup] = []
     start = 0
-    for match in _CONTROLS.finditer(raw := str(text).replace("\r\n", "\n")):
+    for match in STEERING.finditer(raw := str(text).replace("\r\n", "\n")):
         parts.append(escape(raw[start : match.start()]))
-        parts.append(Markup('<span class="control">U+{:04X}</span>').format(ord(match.group())))
+        parts.append(Markup('<span class="control">{}</span>').format(name_of(match[0])))
         start = match.end()
     parts.append(escape(raw[start:]))
     return Markup("").join(parts)
+
+
+def named(text: object) -> str:
+    """Return a text for an attribute or a list: the characters that would steer it by name."""
+    return STEERING.sub(lambda match: name_of(match[0]), str(text))
 
 
 def isolated(text: object) -> Markup:
@@ -62,7 +63,7 @@ def isolated(text: object) -> Markup:
 
 def plain(text: object) -> str:
     """Return a text for a drawn label: isolated by characters, without markup or controls."""
-    clean = _CONTROLS.sub("\ufffd", str(text)).replace("\n", " ")
+    clean = named(text).replace("\n", " ")
     # plotly reads a small set of tags in labels; entities switch that off
     safe = clean.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return safe if safe.isascii() else f"\u2068{safe}\u2069"
@@ -107,7 +108,7 @@ def source_name(tables: Tables, source: str) -> str:
     """
     sources: list[dict[str, Any]] = tables.plan["sources"]
     found = next((s for s in sources if s["name"] == source), None)
-    short = source if len(source) <= LONGEST else source[: LONGEST - 1] + "…"
+    short = shortened(source)
     if found is None:
         return short
     by_language = Counter(s["language"] for s in sources)
@@ -116,8 +117,13 @@ def source_name(tables: Tables, source: str) -> str:
     if by_origin[found["language"], origin] > 1:
         return f"{name} ({short})"
     if by_language[found["language"]] > 1 or origin.lower() not in QUIET:
-        return f"{name} ({origin})"
+        return f"{name} ({shortened(origin)})"
     return name
+
+
+def shortened(name: str) -> str:
+    """Return a name of at most `LONGEST` characters."""
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
 def recipe_name(tables: Tables, recipe: str) -> str:

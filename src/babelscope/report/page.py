@@ -19,6 +19,7 @@ from babelscope.report import (
     maps,
     matrix,
     panels,
+    parts,
     words,
 )
 from babelscope.report.cells import Table
@@ -28,7 +29,6 @@ from babelscope.report.lensview import lens_view
 from babelscope.report.names import (
     count_text,
     language_name,
-    language_tag,
     measure_name,
     source_language,
     source_name,
@@ -51,9 +51,12 @@ def write_report(folder: Path) -> Path:
 
 def render(tables: Tables) -> str:
     """Return the page as text."""
-    files = ("vendor/plotly-cartesian.min.js", "templates/report.js", "templates/lens.js")
+    files = ["vendor/plotly-cartesian.min.js", "templates/report.js", "templates/lens.js"]
+    others = parts.parts_of(tables)
+    files += ["templates/alignment.js"] if others.alignment else []
     scripts = [asset(name) for name in files]
     drawn = _drawn(tables)
+    shown = [panel for group in drawn.values() for panel in group]
     lens = lens_view(tables)
     return template("page.html.j2").render(
         policy=policy(scripts),
@@ -62,10 +65,12 @@ def render(tables: Tables) -> str:
         head=_head(tables),
         answers=_answers(tables),
         notes=caveats.notes(tables),
-        headline=inner.headline(tables) or words.headline(tables),
-        scored=not inner.is_lens_only(tables),
+        headline=parts.headline(tables) or inner.headline(tables) or words.headline(tables),
+        asked=not parts.is_untested(tables),
+        parts=others,
+        scored=not (inner.is_lens_only(tables) or parts.is_untested(tables)),
         views=matrix.views(tables),
-        targets=[(t, language_name(t), language_tag(t)[0]) for t in tables.plan["targets"]],
+        targets=[(t, language_name(t)) for t in tables.plan["targets"]],
         drawn=drawn,
         lens=lens,
         map_verdict=maps.verdict(tables),
@@ -75,7 +80,8 @@ def render(tables: Tables) -> str:
         provenance=_provenance(tables),
         cause_names=figures.CAUSES,
         stop_names=figures.STOPS,
-        figures_json=embed({p.id: p.figure for group in drawn.values() for p in group}),
+        figures_json=embed({p.id: p.figure for p in (*shown, *others.figures)}),
+        alignment_json=embed(others.alignment.data if others.alignment else {}),
         lens_json=embed(lens.data if lens else {}),
     )
 
@@ -91,8 +97,11 @@ def _drawn(tables: Tables) -> dict[str, tuple[figures.Panel, ...]]:
 
 
 def _answers(tables: Tables) -> list[words.Answer]:
+    told = list(parts.answers(tables))
+    if parts.is_untested(tables):
+        return told
     if inner.is_lens_only(tables):
-        return [inner.leaning(tables)]
+        return [inner.leaning(tables), *told]
     found = (
         words.best_sources(tables),
         words.helped_and_harmed(tables),
@@ -102,7 +111,7 @@ def _answers(tables: Tables) -> list[words.Answer]:
         inner.silence(tables),
         explain.undecided(tables),
     )
-    return [answer for answer in found if answer is not None]
+    return [*(answer for answer in found if answer is not None), *told]
 
 
 def tables_of(tables: Tables) -> dict[str, Table]:
@@ -136,7 +145,8 @@ def _head(tables: Tables) -> dict[str, str]:
     if model.get("dtype"):
         facts.append(str(model["dtype"]))
     size = [count_text(len(plan["targets"]), "target")]
-    if not (only := inner.is_lens_only(tables)):
+    only = inner.is_lens_only(tables) or parts.is_untested(tables)
+    if not only:
         size.insert(0, count_text(len(plan["sources"]), "source"))
         size.append(count_text(len(plan["seeds"]), "seed"))
     return {

@@ -107,12 +107,13 @@ def encode_questions(
 ) -> list[EncodedPrompt]:
     """Render the questions of a cell, each with its own demonstrations."""
     return [
-        encode_prompt(loaded.tokenizer, answering.rendering, e, _demonstrations(answering, e))
+        encode_prompt(loaded.tokenizer, answering.rendering, e, demonstrations_of(answering, e))
         for e in questions.examples
     ]
 
 
-def _demonstrations(answering: Answering, example: Example) -> tuple[Example, ...]:
+def demonstrations_of(answering: Answering, example: Example) -> tuple[Example, ...]:
+    """Return the worked examples that a question is shown: the same ones every time."""
     if not answering.demonstrations or answering.pool is None:
         return ()
     return pick_demonstrations(

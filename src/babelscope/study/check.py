@@ -1,8 +1,10 @@
-"""Whether a model works here: its parts, its size, and its tokens per language."""
+"""Whether a model works here: its parts, its size, its tokens per language, a study's prompts."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from babelscope.adapt.recipes import find_recipe, rendering_of
 from babelscope.data import atlas
@@ -10,66 +12,97 @@ from babelscope.data.prompts import TEMPLATES
 from babelscope.data.qa import read_qa
 from babelscope.infer.drift import measure_drift
 from babelscope.infer.generate import Decoding
-from babelscope.languages import language
+from babelscope.infer.passes import token_bytes
 from babelscope.models.encoding import encode_prompt
 from babelscope.models.loading import LoadedModel, load_model
+from babelscope.models.parts import part_names, positions_of
+from babelscope.study.estimate import estimate_cost
+from babelscope.study.fertility import ATLAS, fertility, parallel_texts
+from babelscope.study.fitting import fit_rows, study_fits, warnings_of
+from babelscope.study.materials import gather
+from babelscope.study.plan import StudyPlan
 
-ENGLISH = "eng_Latn"
 DRIFT_ITEMS = 32
+
+Found = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckWish:
+    """What is checked beside the model: parallel text, a study, drift.
+
+    `text` is `atlas` or a line-parallel folder; `drift` counts answers that another way of
+    computing turns over, and costs some minutes on a large model.
+    """
+
+    text: str = ATLAS
+    study: StudyPlan | None = None
+    drift: bool = False
 
 
 def check_model(
     name: str,
+    wish: CheckWish = CheckWish(),
     *,
     dtype: str = "auto",
     device: str = "auto",
     revision: str | None = None,
-    drift: bool = False,
-) -> dict[str, object]:
-    """Load a model, which proves its parts, and measure it.
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Found:
+    """Load a model, which proves its parts, and measure it; nothing of a study is answered.
 
-    `fertility` has a row a language of atlas: tokens a sentence relative to English on the same
-    sentences (1 is as many as English), and the share of tokens that are unknown. `drift` counts
-    answers that another way of computing turns over, and costs some minutes on a large model.
+    `fertility` has a row a language, see `study.fertility`. With a study, which is taken as if it
+    named this model, `prompts` tells how its prompts fit, `cost` what its stages take at least
+    (left out where the study would stop), and `warnings` what does not fit.
 
     Raises:
         ModelError: the model cannot be loaded, or its parts cannot be proved.
+        DataError: the text is not parallel, or the study's data cannot be read.
     """
+    texts = parallel_texts(wish.text)
     loaded = load_model(name, dtype=dtype, device=device, revision=revision)
-    parameters = sum(p.numel() for p in loaded.model.parameters())
-    size = sum(p.numel() * p.element_size() for p in loaded.model.parameters())
+    found = _model(loaded)
+    found["fertility_text"] = f"{wish.text}, {len(next(iter(texts.values())))} parallel lines"
+    found["fertility"] = fertility(loaded.tokenizer, loaded.parts.vocabulary_rows, texts)
+    if wish.study:
+        model = replace(wish.study.model, name=name, revision=revision)
+        plan = replace(wish.study, model=model)
+        found |= _study(loaded, plan, progress)
+    if wish.drift:
+        found["drift"] = _drift(loaded, device, revision)
+    return found
+
+
+def _model(loaded: LoadedModel) -> Found:
+    parameters = list(loaded.model.parameters())
     return {
-        "model": name,
+        "model": loaded.name,
         "fingerprint": loaded.fingerprint,
         "family": str(loaded.model.config.model_type),
         "dtype": str(loaded.dtype).removeprefix("torch."),
         "device": str(loaded.device),
-        "parameters": parameters,
-        "weights_mib": size / (1 << 20),
+        "parameters": sum(p.numel() for p in parameters),
+        "weights_mib": sum(p.numel() * p.element_size() for p in parameters) / (1 << 20),
+        "keys_and_values_kib_a_token": token_bytes(loaded) / (1 << 10),
+        "positions": positions_of(loaded.model) or "no limit",
         "depth": loaded.parts.depth,
         "width": loaded.parts.width,
         "vocabulary_rows": loaded.parts.vocabulary_rows,
         "tokenizer_entries": len(loaded.tokenizer),
-        "final_norm": type(loaded.parts.final_norm).__name__,
+        **part_names(loaded.model, loaded.parts),
         "parts": "proved: last block, norm and unembedding give the model's own logits",
-        "fertility": _fertility(loaded),
-        **({"drift": _drift(loaded, device, revision)} if drift else {}),
     }
 
 
-def _fertility(loaded: LoadedModel) -> list[dict[str, object]]:
-    """Return a row a language: its tokens relative to English, the share that is unknown."""
-    counts = {code: _counts(loaded.tokenizer, code) for code in atlas.languages()}
-    english = counts[ENGLISH][0]
-    return [
-        {
-            "language": code,
-            "name": language(code).name,
-            "tokens_to_english": tokens / english,
-            "unknown_share": unknown / tokens,
-        }
-        for code, (tokens, unknown) in counts.items()
-    ]
+def _study(loaded: LoadedModel, plan: StudyPlan, progress: Callable[[int, int], None]) -> Found:
+    materials = gather(plan)
+    fits = study_fits(loaded, plan, materials, progress)
+    found: Found = {"study": plan.name, "prompts": fit_rows(fits)}
+    if not any(fit.too_long for fit in fits):  # else it would stop: there is no cost to tell
+        cost = estimate_cost(plan, materials)
+        names = ("cost", "minutes_here_at_least", "gflops_measured_here")
+        found |= {name: cost[name] for name in names}
+    return {**found, "warnings": warnings_of(loaded, fits)}
 
 
 def _drift(loaded: LoadedModel, device: str, revision: str | None) -> list[dict[str, object]]:
@@ -95,11 +128,3 @@ def _drift(loaded: LoadedModel, device: str, revision: str | None) -> list[dict[
         }
         for row in rows
     ]
-
-
-def _counts(tokenizer: object, code: str) -> tuple[int, int]:
-    """Return (tokens, unknown tokens) of atlas's sentences in a language."""
-    encoded = tokenizer(atlas.sentences(code, "test"), add_special_tokens=False)["input_ids"]  # type: ignore[operator]  # transformers leaves it untyped
-    unknown = getattr(tokenizer, "unk_token_id", None)
-    tokens = [t for ids in encoded for t in ids]
-    return len(tokens), sum(t == unknown for t in tokens)

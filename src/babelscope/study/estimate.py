@@ -8,16 +8,17 @@ import numpy as np
 
 from babelscope.models.encoding import encode_prompt
 from babelscope.models.folders import resolve_folder, weight_files
-from babelscope.models.loading import load_tokenizer
+from babelscope.models.loading import Tokenizer, load_tokenizer
 from babelscope.records import QuestionSet
-from babelscope.study.cells import Answering
-from babelscope.study.materials import Materials, gather
+from babelscope.study.cells import Answering, Cell, Variant, demonstrations_of
+from babelscope.study.materials import Materials, gather, with_pool
 from babelscope.study.plan import StudyPlan
 from babelscope.study.schedule import (
     answering_of,
     lens_tasks,
     planned_cells,
     planned_variants,
+    stage_totals,
     tunings,
 )
 from babelscope.study.work import cell_name
@@ -25,37 +26,39 @@ from babelscope.study.work import cell_name
 SAMPLED = 20
 """How many questions of a set are tokenised for the estimate."""
 
-FORWARD_FLOPS = 2
-STEP_FLOPS = 6
+FLOPS = {"answer": 2, "lens": 2, "tune": 6}
 """Floating-point operations a parameter and token: forward pass, and forward with backward."""
 
 
-def estimate_cost(plan: StudyPlan) -> dict[str, object]:
+def estimate_cost(plan: StudyPlan, materials: Materials | None = None) -> dict[str, object]:
     """Return a plan's cells and an estimate of its cost on this machine, without running it.
 
-    Time counts matrix products only, at the rate of one measured here in float32; decoding,
-    which moves memory rather than computes, takes longer than its share.
+    Time counts the matrix products of the passes only, at the rate of one measured here in
+    float32; decoding, which moves memory rather than computes, takes longer than its share.
     """
-    materials = gather(plan)
+    materials = materials or gather(plan)
     parameters = parameters_of(plan)
-    tokens = _cell_tokens(plan, materials)
-    tuning_tokens = sum(
-        r.max_steps * r.batch_size * r.accumulation * _mean_training_tokens(plan, materials)
-        for r in plan.recipes
-        for _ in range(len(plan.sources) * len(plan.seeds))
-    )
-    flops = parameters * (FORWARD_FLOPS * tokens + STEP_FLOPS * tuning_tokens)
-    rate = measured_flops()
+    tokens = _stage_tokens(plan, materials)
+    pieces, rate = stage_totals(plan), measured_flops()
+    rows = [
+        {
+            "stage": stage,
+            "pieces": pieces[stage],
+            "tokens": round(tokens[stage]),
+            "petaflops": tokens[stage] * parameters * FLOPS[stage] / 1e15,
+            "minutes_here_at_least": tokens[stage] * parameters * FLOPS[stage] / rate / 60,
+        }
+        for stage in pieces
+    ]
     return {
         "study": plan.name,
         "model": plan.model.name,
         "parameters": parameters,
         "adapters": tunings(plan),
         "cells": [cell_name(cell) for cell in planned_cells(plan)],
-        "tuning_tokens": round(tuning_tokens),
-        "answering_and_lens_tokens": round(tokens),
-        "petaflops": flops / 1e15,
-        "minutes_here_at_least": flops / rate / 60,
+        "cost": rows,
+        "petaflops": sum(tokens[s] * parameters * FLOPS[s] for s in pieces) / 1e15,
+        "minutes_here_at_least": sum(tokens[s] * parameters * FLOPS[s] for s in pieces) / rate / 60,
         "gflops_measured_here": rate / 1e9,
     }
 
@@ -72,35 +75,44 @@ def parameters_of(plan: StudyPlan) -> int:
     return total
 
 
-def _cell_tokens(plan: StudyPlan, materials: Materials) -> float:
-    tokens = 0.0
+def _stage_tokens(plan: StudyPlan, materials: Materials) -> dict[str, float]:
+    """Return the tokens that each stage reads, half of its answers' room among them."""
+    tokenizer = load_tokenizer(plan.model.name, revision=plan.model.revision)
+    answered = seen = 0.0
     lengths: dict[tuple[str, str, str], float] = {}
-    for recipe, variant in planned_variants(plan):
+    for recipe, _ in planned_variants(plan):
         answering = answering_of(plan, recipe, 0)
         for (task, target), questions in materials.tests.items():
             key = (recipe.name, task, target)
             if key not in lengths:
-                lengths[key] = _mean_tokens(plan, questions, answering)
+                cell = Cell(Variant(recipe.name), task, target)
+                shown = with_pool(materials, answering, cell)
+                lengths[key] = _mean_tokens(tokenizer, questions, shown)
             asked = len(questions.examples)
-            seen = min(plan.lens.questions, asked) if (task, target) in lens_tasks(plan) else 0
-            tokens += seen * lengths[key]
+            if (task, target) in lens_tasks(plan):
+                seen += min(plan.lens.questions, asked) * lengths[key]
             if plan.test.answers:
-                tokens += asked * (lengths[key] + recipe.answer_tokens / 2)
-        del variant
-    return tokens
+                answered += asked * (lengths[key] + recipe.answer_tokens / 2)
+    tuned = sum(
+        r.max_steps
+        * r.batch_size
+        * r.accumulation
+        * len(plan.seeds)
+        * _mean_tokens(tokenizer, s, a)
+        for r in plan.recipes
+        for a in [answering_of(plan, r, 0)]
+        for s in materials.sources.values()
+    )
+    return {"answer": answered, "lens": seen, "tune": tuned}
 
 
-def _mean_tokens(plan: StudyPlan, questions: QuestionSet, answering: Answering) -> float:
-    tokenizer = load_tokenizer(plan.model.name, revision=plan.model.revision)
+def _mean_tokens(tokenizer: Tokenizer, questions: QuestionSet, answering: Answering) -> float:
     chosen = questions.examples[:SAMPLED]
-    encoded = [encode_prompt(tokenizer, answering.rendering, e) for e in chosen]
+    encoded = [
+        encode_prompt(tokenizer, answering.rendering, e, demonstrations_of(answering, e))
+        for e in chosen
+    ]
     return float(np.mean([len(e.ids) for e in encoded]))
-
-
-def _mean_training_tokens(plan: StudyPlan, materials: Materials) -> float:
-    answering = answering_of(plan, plan.recipes[0], 0)
-    means = [_mean_tokens(plan, s, answering) for s in materials.sources.values()]
-    return float(np.mean(means)) if means else 0.0
 
 
 def measured_flops() -> float:

@@ -12,6 +12,7 @@ from babelscope.data.quality import SourceQuality, quality
 from babelscope.errors import SettingError
 from babelscope.identity import digest
 from babelscope.records import QuestionSet
+from babelscope.study.cells import Answering, Cell
 from babelscope.study.plan import SourcePlan, StudyPlan
 
 QA = "qa"
@@ -49,7 +50,7 @@ def gather(plan: StudyPlan) -> Materials:
     Raises:
         DataError: a set cannot be read, is empty, or shares an id or a context with a test set.
     """
-    whole = {code: _asked(plan, code) for code in plan.targets}
+    whole = {code: _asked(plan, code) for code in plan.targets} if plan.test.data else {}
     tests: dict[tuple[str, str], QuestionSet] = {}
     for code, questions in whole.items():
         tests[QA, code] = sample_contexts(questions, plan.test.questions, plan.test.sample_seed)
@@ -88,6 +89,12 @@ def parallel_golds(materials: Materials, task: str, target: str) -> dict[str, di
             if example.id in golds and example.answers:
                 golds[example.id][questions.language] = example.answers[0]
     return golds
+
+
+def with_pool(materials: Materials, answering: Answering, cell: Cell) -> Answering:
+    """Return an answering with the demonstrations that a cell's questions are shown."""
+    pool = materials.pools.get(cell.target) if cell.task == QA else None
+    return replace(answering, demonstrations=answering.demonstrations if pool else 0, pool=pool)
 
 
 def _source(source: SourcePlan) -> QuestionSet:

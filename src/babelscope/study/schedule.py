@@ -19,6 +19,21 @@ def tunings(plan: StudyPlan) -> int:
     return len(plan.recipes) * len(plan.sources) * len(plan.seeds)
 
 
+def stage_totals(plan: StudyPlan) -> dict[str, int]:
+    """Return how many pieces of work each stage of a plan has, in the order of work."""
+    cells = list(planned_cells(plan))
+    seen = set(lens_tasks(plan))
+    totals = {
+        "answer": len(cells) if plan.test.answers else 0,
+        "lens": sum((cell.task, cell.target) in seen for cell in cells),
+        "tune": tunings(plan),
+        "align": int(plan.align is not None),
+        "probe": int(plan.probe is not None),
+        "classify": int(bool(plan.classify)),
+    }
+    return {stage: total for stage, total in totals.items() if total}
+
+
 def decoding_of(recipe: Recipe, seed: int = 0) -> Decoding:
     """Return how a recipe's answers are decoded; the seed matters only where they are sampled."""
     return Decoding(
@@ -85,7 +100,7 @@ def planned_variants(plan: StudyPlan) -> Iterator[tuple[Recipe, Variant]]:
 
 def planned_cells(plan: StudyPlan) -> Iterator[Cell]:
     """Yield every cell of a plan, in the order of work."""
-    tasks = [(QA, t) for t in plan.targets]
+    tasks = [(QA, t) for t in plan.targets] if plan.test.data else []
     tasks += [(f"{CONTEST}{s}", t) for t, s in plan.test.contests]
     for _, variant in planned_variants(plan):
         for task, target in tasks:

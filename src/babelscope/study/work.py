@@ -33,7 +33,7 @@ from babelscope.study.cells import (
 )
 from babelscope.study.costs import CostBook
 from babelscope.study.lensing import LensTask, lens_cell, lens_key
-from babelscope.study.materials import QA, Materials, parallel_golds
+from babelscope.study.materials import QA, Materials, parallel_golds, with_pool
 from babelscope.study.plan import StudyPlan
 from babelscope.study.schedule import (
     answering_of,
@@ -111,7 +111,8 @@ def _adapter(work: Work, recipe: Recipe, variant: Variant, count: int) -> Path:
     )
     out = slot(work.store, "adapters", key)
     name = f"{recipe.name} {variant.source} seed {variant.seed}"
-    with work.costs.measured("tune", name, unless=out.is_dir()):
+    begun = Event("tune", name, 0, recipe.max_steps, count, work.total)
+    with _piece(work, begun, out.is_dir()) as told:
         tune(
             work.loaded,
             source,
@@ -119,9 +120,7 @@ def _adapter(work: Work, recipe: Recipe, variant: Variant, count: int) -> Path:
             seed=variant.seed,
             saving=Saving(out, save_steps=work.plan.save_steps),
             templates=work.plan.templates,
-            progress=lambda done, total: work.watch(
-                Event("tune", name, done, total, count, work.total)
-            ),
+            progress=told,
         )
     return out if variant.step == recipe.max_steps else out / variant_name(variant.step)
 
@@ -140,12 +139,14 @@ def _variant_cells(
     cells = [c for c in planned_cells(work.plan) if c.variant == variant]
     todo = []
     for cell in cells:
-        answering = _with_pool(work, answering_of(work.plan, recipe, max(variant.seed, 0)), cell)
+        asked = answering_of(work.plan, recipe, max(variant.seed, 0))
+        answering = with_pool(work.materials, asked, cell)
         todo.append((cell, answering, _slots(work, cell, answering, digest_of_adapter)))
-    if any(not _done(slots) for _, _, slots in todo):
-        with _attached(work.loaded, adapter) as loaded:
-            for number, (cell, answering, slots) in enumerate(todo):
-                _do_cell(work, loaded, cell, answering, slots, count + number)
+    # where nothing is left to do, nothing is attached
+    needed = adapter if any(not _done(slots) for _, _, slots in todo) else None
+    with _attached(work.loaded, needed) as loaded:
+        for number, (cell, answering, slots) in enumerate(todo):
+            _do_cell(work, loaded, cell, answering, slots, count + number)
     for cell, _, slots in todo:
         key = (variant, cell.task, cell.target)
         if slots.answers:
@@ -153,18 +154,6 @@ def _variant_cells(
         if slots.lens:
             seen[key] = slots.lens
     return count + len(cells)
-
-
-def _with_pool(work: Work, answering: Answering, cell: Cell) -> Answering:
-    pool = work.materials.pools.get(cell.target) if cell.task == QA else None
-    return Answering(
-        answering.rendering,
-        answering.decoding,
-        answering.batch_tokens,
-        answering.demonstrations if pool else 0,
-        answering.demonstrations_seed,
-        pool,
-    )
 
 
 def _slots(work: Work, cell: Cell, answering: Answering, adapter: str) -> Slots:
@@ -209,25 +198,29 @@ def _do_cell(
     work: Work, loaded: LoadedModel, cell: Cell, answering: Answering, slots: Slots, count: int
 ) -> None:
     questions = work.materials.tests[cell.task, cell.target]
-    name = cell_name(cell)
-
-    def answered(done: int, total: int) -> None:
-        work.watch(Event("answer", name, done, total, count, work.total))
-
-    def seen(done: int, total: int) -> None:
-        work.watch(Event("lens", name, done, total, count, work.total))
-
+    begun = Event("answer", cell_name(cell), 0, len(questions.examples), count, work.total)
     if slots.answers:
-        with work.costs.measured("answer", name, unless=finished(slots.answers)):
-            answer_cell(loaded, questions, answering, slots.answers, answered)
+        with _piece(work, begun, finished(slots.answers)) as told:
+            answer_cell(loaded, questions, answering, slots.answers, told)
     if slots.lens and slots.task and work.lens:
-        generated = {}
-        if slots.answers and slots.task.answers:
-            told = read_answers(slots.answers / "answers.jsonl")
-            generated = {a.id: a.tokens for a in told}
-        with work.costs.measured("lens", name, unless=finished(slots.lens)):
+        there, generated = finished(slots.lens), {}
+        if slots.answers and slots.task.answers and not there:
+            answers = read_answers(slots.answers / "answers.jsonl")
+            generated = {a.id: a.tokens for a in answers}
+        seen = len(slots.task.questions.examples)
+        with _piece(work, replace(begun, stage="lens", total=seen), there) as told:
             lens = replace(work.lens, loaded=loaded)
-            lens_cell(lens, slots.task, slots.lens, generated, seen)
+            lens_cell(lens, slots.task, slots.lens, generated, told)
+
+
+@contextmanager
+def _piece(work: Work, begun: Event, there: bool) -> Iterator[Callable[[int, int], None]]:
+    """Measure a piece of work and tell of its beginning, unless it is there, and of its end."""
+    if not there:
+        work.watch(begun)
+    with work.costs.measured(begun.stage, begun.cell, unless=there):
+        yield lambda done, total: work.watch(replace(begun, done=done, total=total))
+    work.watch(replace(begun, done=begun.total))
 
 
 def cell_name(cell: Cell) -> str:
