@@ -110,9 +110,9 @@ def _settings(tables: Tables, name: str) -> list[dict[str, Any]]:
 
 
 def _classifications(part: Part) -> Iterator[tuple[str, Classification]]:
-    for number, told in enumerate(part.settings.get("tasks", [])):
+    for place, told in enumerate(part.settings.get("tasks", [])):
         own = part.frame.filter(pl.col("task") == told["task"])
-        found = classification(own, told, f"class-{number}")
+        found = classification(own, told, f"class-{place}")
         if found:
             yield TASKS.get(told["task"], told["task"]), found
 
