@@ -15,7 +15,8 @@ import pytest
 from fake_study import TARGETS, make_study
 
 from babelscope.errors import BabelscopeError, SettingError, StoreError
-from babelscope.report.compare import tables_of, write_comparison
+from babelscope.report.compare import write_comparison
+from babelscope.report.compare_views import tables_of
 from babelscope.report.pairing import Pair, check_comparable, pairs, read_side
 
 Change = Callable[[pl.DataFrame], pl.DataFrame]

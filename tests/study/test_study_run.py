@@ -56,6 +56,7 @@ both = ["en", "el"]
 TABLES = (
     "results.csv",
     "results.parquet",
+    "scores.parquet",
     "comparisons.parquet",
     "best.parquet",
     "transfer.parquet",
@@ -75,6 +76,18 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> StudyPlan:
 @pytest.fixture(scope="module")
 def done(plan: StudyPlan, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_study(plan, tmp_path_factory.mktemp("study") / "out")
+
+
+def test_scores_of_questions_average_to_the_results(done: Path) -> None:
+    scores = pl.read_parquet(done / "scores.parquet")
+    keys = ["recipe", "source", "seed", "step", "task", "target"]
+    means = scores.group_by(keys).agg(pl.mean("mlqa_f1"), pl.len(), pl.n_unique("question"))
+    results = pl.read_parquet(done / "results.parquet")
+    results = results.filter(pl.col("measure") == "mlqa_f1")
+    both = means.join(results, on=keys)
+    assert both.height == means.height > 0
+    assert both["mlqa_f1"].to_list() == pytest.approx(both["value"].to_list())
+    assert both["len"].to_list() == both["n"].to_list() == both["question"].to_list()
 
 
 def test_every_cell_has_its_rows(done: Path) -> None:

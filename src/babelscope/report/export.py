@@ -14,6 +14,7 @@ from babelscope.errors import SettingError
 from babelscope.report.cells import Number, Raw, Table, Text
 from babelscope.report.formats import check_formats
 from babelscope.report.page import tables_of
+from babelscope.report.parts import parts_of
 from babelscope.report.tables import read_study
 from babelscope.store import write_text
 
@@ -45,7 +46,9 @@ def write_tables(folder: Path, kind: str) -> tuple[Path, ...]:
         StoreError: the folder holds no study, or cannot be written to.
     """
     check_formats("", kind)
-    return write_forms(folder / "report" / "tables", tables_of(read_study(folder)), kind)
+    tables = read_study(folder)
+    found = tables_of(tables) | parts_of(tables).tables
+    return write_forms(folder / "report" / "tables", found, kind)
 
 
 def write_forms(out: Path, tables: Mapping[str, Table], kind: str) -> tuple[Path, ...]:

@@ -55,9 +55,12 @@ class Fonts:
         """
         written = ""
         for character in text.replace("\n", " "):
+            # a font may hold glyphs for controls, which would still reorder the text
+            if unicodedata.category(character) in ("Cc", "Cf") and character not in JOINERS:
+                continue
             if self.covers(character):
                 written += character
-            elif unicodedata.category(character)[0] != "C":
+            else:
                 name = f"[{unicodedataplus.script(character).replace('_', ' ')}]"
                 written += "" if written.endswith(name) else name
         return written

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from babelscope.errors import StoreError
 from babelscope.report import (
     beside,
     caveats,
@@ -30,13 +24,12 @@ from babelscope.report import (
 )
 from babelscope.report.cells import Table
 from babelscope.report.examples import examples
+from babelscope.report.html import asset, embed, policy, template, write_page
 from babelscope.report.lensview import lens_view
 from babelscope.report.names import (
     count_text,
-    isolated,
     language_name,
     measure_name,
-    named,
     source_language,
     source_name,
 )
@@ -54,43 +47,6 @@ def write_report(folder: Path) -> Path:
     path = folder / "report" / "index.html"
     write_page(path, render(read_study(folder)))
     return path
-
-
-def write_page(path: Path, text: str) -> None:
-    """Write a page whole or not at all.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
-    unfinished = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # lone surrogates cannot be written as UTF-8; a model's broken bytes may hold them
-        unfinished.write_bytes(text.encode("utf-8", errors="replace"))
-        unfinished.replace(path)
-    except OSError as error:
-        raise StoreError(
-            str(path),
-            expected="room and leave to write the report",
-            found=str(error),
-            remedy="the study's tables are unharmed: free some room and run `babelscope report`",
-        ) from error
-
-
-def template(name: str) -> Template:
-    """Return a template that escapes all it is given."""
-    environment = Environment(
-        loader=PackageLoader("babelscope.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # attributes, lists and titles take no markup: there too, no character may steer the page
-        finalize=_shown,
-    )
-    environment.filters["bdi"] = isolated
-    environment.filters["language"] = language_name
-    return environment.get_template(name)
 
 
 def render(tables: Tables) -> str:
@@ -128,10 +84,6 @@ def render(tables: Tables) -> str:
         alignment_json=embed(others.alignment.data if others.alignment else {}),
         lens_json=embed(lens.data if lens else {}),
     )
-
-
-def _shown(value: object) -> object:
-    return named(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _drawn(tables: Tables) -> dict[str, tuple[figures.Panel, ...]]:
@@ -242,30 +194,3 @@ def _pairs(value: Any) -> list[tuple[str, str]]:
         (str(k), v if isinstance(v, str) else json.dumps(v, ensure_ascii=False, sort_keys=True))
         for k, v in sorted(value.items())
     ]
-
-
-def embed(value: object) -> Markup:
-    """Return JSON that is safe inside a script element: no text can close it."""
-    text = json.dumps(
-        value, ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":")
-    )
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
-
-
-def asset(name: str) -> str:
-    """Return the text of a file of this package."""
-    return resources.files("babelscope.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def policy(scripts: Sequence[str]) -> str:
-    """Return a content policy: these scripts alone may run, and nothing may be fetched."""
-    hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
-        for script in scripts
-    )
-    return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )

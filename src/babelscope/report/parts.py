@@ -11,6 +11,7 @@ import polars as pl
 from markupsafe import Markup
 
 from babelscope.report.alignment import AlignmentView, alignment_view
+from babelscope.report.cells import Number, Row, Table, number
 from babelscope.report.classification import MATRICES, Classification, classification
 from babelscope.report.figures import Panel
 from babelscope.report.names import (
@@ -23,7 +24,6 @@ from babelscope.report.names import (
     p_text,
     share_text,
 )
-from babelscope.report.panels import Table
 from babelscope.report.probing import Probing, probing
 from babelscope.report.tables import Part, Tables, estimate
 from babelscope.report.words import Answer
@@ -45,6 +45,17 @@ class Parts:
         """All panels that are drawn by the common script."""
         curves = [panel for found in self.probing for panel in found.curves]
         return (*curves, *(p for _, found in self.classifications for p in found.figures))
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """All tables by a short name."""
+        found = {"alignment": self.alignment.summary} if self.alignment else {}
+        for probed in self.probing:
+            found |= {f"{probed.key}_best": probed.best, f"{probed.key}_depths": probed.numbers}
+        for task, shown in self.classifications:
+            stem = task.lower().replace(" ", "_")
+            found |= {f"{stem}_{name}": table for name, table in shown.tables.items()}
+        return found | ({"predictors": self.predictors} if self.predictors else {})
 
 
 def parts_of(tables: Tables) -> Parts:
@@ -99,9 +110,9 @@ def _settings(tables: Tables, name: str) -> list[dict[str, Any]]:
 
 
 def _classifications(part: Part) -> Iterator[tuple[str, Classification]]:
-    for number, told in enumerate(part.settings.get("tasks", [])):
+    for place, told in enumerate(part.settings.get("tasks", [])):
         own = part.frame.filter(pl.col("task") == told["task"])
-        found = classification(own, told, f"class-{number}")
+        found = classification(own, told, f"class-{place}")
         if found:
             yield TASKS.get(told["task"], told["task"]), found
 
@@ -201,7 +212,7 @@ def _telling(frame: pl.DataFrame) -> Iterator[Markup]:
 
 def _predictors(frame: pl.DataFrame) -> Table | None:
     """Return the table of regressions, errors out of sample."""
-    rows = []
+    rows: list[Row] = []
     for key in frame.select("outcome", "name").unique(maintain_order=True).rows():
         own = frame.filter((pl.col("outcome") == key[0]) & (pl.col("name") == key[1]))
         found = {r["quantity"]: r for r in own.iter_rows(named=True)}
@@ -212,10 +223,9 @@ def _predictors(frame: pl.DataFrame) -> Table | None:
                 _plain(found["error"]),
                 _plain(found["explained"]),
                 _plain(gain, 5),
-                p_text(gain["p_holm"]) if is_number(gain["p_holm"]) else "",
+                number(gain["p_holm"], p_text(gain["p_holm"]) if is_number(gain["p_holm"]) else ""),
                 _plain(found["slope"]),
-                str(found["error"]["n"]),
-                str(found["error"]["languages"]),
+                *(number(found["error"][k], str(found["error"][k])) for k in ("n", "languages")),
             )
         )
     head = (
@@ -226,10 +236,11 @@ def _predictors(frame: pl.DataFrame) -> Table | None:
     return Table("What predicts transfer", head, tuple(rows))
 
 
-def _plain(row: dict[str, Any], digits: int = 3) -> str:
+def _plain(row: dict[str, Any], digits: int = 3) -> Number:
+    parts = tuple((name, row[name or "value"]) for name in ("", "low", "high"))
     if not is_number(row["value"]):
-        return "no data"
+        return Number("no data", parts)
     text = f"{row['value']:.{digits}f}"
-    if not is_number(row["low"]):
-        return text
-    return f"{text} ({row['low']:.{digits}f} to {row['high']:.{digits}f})"
+    if is_number(row["low"]):
+        text = f"{text} ({row['low']:.{digits}f} to {row['high']:.{digits}f})"
+    return Number(text, parts)
