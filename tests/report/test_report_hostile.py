@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostile import NASTY, SURROGATES, hostile_study
+from hostile import hostile_study
+from nasty import NASTY, SURROGATES
 
 from babelscope.controls import STEERING, name_of
 from babelscope.report.examples import ANSWER_SHOWN, CONTEXT_SHOWN
@@ -110,7 +111,7 @@ def test_nothing_runs_and_nothing_breaks_the_layout(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(OUTSIDE) == []
     assert page.evaluate(UNCLIPPED) == []
-    assert page.evaluate(WIDEST) < 8000
+    assert page.evaluate(WIDEST) < 12_000
     page.close()
 
 

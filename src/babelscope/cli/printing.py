@@ -28,6 +28,10 @@ def print_values(values: Mapping[str, object], as_json: bool) -> None:
         if isinstance(value, list) and value and isinstance(value[0], dict):
             print(f"{key}:")
             _draw_rows(value) if lively else _print_rows(value)
+        elif isinstance(value, list) and any(isinstance(v, str) and " " in v for v in value):
+            print(f"{key}:")
+            for sentence in value:
+                print(f"  {one_line(sentence)}")
         else:
             print(f"{key}: {_words(value)}")
 
