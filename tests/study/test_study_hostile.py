@@ -20,6 +20,7 @@ from babelscope.study.answers import read_answers
 ASKED = {name: text for name, text in NASTY.items() if text.strip()}
 SOURCES = (NASTY["formula"], NASTY["script"] + NASTY["override"] + NASTY["controls"])
 RECIPE = NASTY["formula plus"]
+TARGETS = ("eng_Latn", "deu_Latn")
 GROUPS = [NASTY[name] for name in ("closing tags", "zalgo", "null", "formula at", "separators")]
 
 
@@ -30,21 +31,22 @@ def toml(text: str) -> str:
 
 def study(folder: Path) -> Path:
     records = [
-        {"id": f"q {text}", "context": text, "question": text, "answers": [text]}
+        # a question must fit: only a context is cut
+        {"id": f"q {text[:30]}", "context": text, "question": text[:30], "answers": [text]}
         for text in (*ASKED.values(), SURROGATES)
     ]
     (folder / "asked.json").write_text(json.dumps(records), encoding="utf-8")
     sources = "".join(
-        f'[sources.{toml(name)}]\nlanguage = "or"\ndata = "atlas"\nlimit = 2\n'
+        f'[sources.{toml(name)}]\nlanguage = "or"\ndata = "atlas"\nlimit = {limit}\n'
         f"origin = {toml(NASTY['comma'])}\n"
-        for name in SOURCES
+        for limit, name in enumerate(SOURCES, 2)
     )
-    groups = "".join(f'{toml(name)} = ["en"]\n' for name in GROUPS)
+    groups = "".join(f'{toml(name)} = ["en", "de"]\n' for name in GROUPS)
     path = folder / "study.toml"
     path.write_text(
-        f"title = {toml(' '.join(NASTY.values()))}\ntargets = ['en']\n"
+        f"title = {toml(' '.join(NASTY.values()))}\ntargets = ['en', 'de']\n"
         f"[recipes.{toml(RECIPE)}]\nbase = 'default'\nmax_steps = 1\nbatch_size = 1\n"
-        "accumulation = 1\nmax_tokens = 96\nanswer_tokens = 3\n"
+        "accumulation = 1\nmax_tokens = 256\nanswer_tokens = 3\n"
         f"{sources}[test]\ndata = {toml(str(folder / 'asked.json'))}\n[groups]\n{groups}",
         encoding="utf-8",
     )
@@ -63,7 +65,7 @@ def test_every_question_is_answered_and_halves_of_pairs_are_counted(done: Path) 
     assert questions.dropped == {"broken text": 1}
     assert [e.context for e in questions.examples] == list(ASKED.values())
     files = sorted((done / "out" / "store" / "answers").glob("*/answers.jsonl"))
-    assert len(files) == 3  # the base and two sources
+    assert len(files) == 6  # the base and two sources, in two targets
     for file in files:
         assert [a.id for a in read_answers(file)] == [e.id for e in questions.examples]
     kept = read_jsonl(done / "out" / "samples.jsonl")
@@ -74,7 +76,7 @@ def test_tables_hold_the_names_as_they_are(done: Path) -> None:
     results = pl.read_parquet(done / "out" / "results.parquet")
     assert set(results["source"]) == {"", *SOURCES}
     assert set(results["recipe"]) == {"base", RECIPE}
-    assert set(results["target"]) == {"eng_Latn", *(f"group:{name}" for name in GROUPS)}
+    assert set(results["target"]) == {*TARGETS, *(f"group:{name}" for name in GROUPS)}
     plan = json.loads((done / "out" / "plan.json").read_text(encoding="utf-8"))
     assert plan["title"] == " ".join(NASTY.values())
 
