@@ -43,10 +43,15 @@ check: format lint types test
 bench: $(STAMP)
 	$(BIN)/pytest -m slow
 	$(BIN)/python benchmarks/lens.py
+	$(BIN)/python benchmarks/hidden.py
 	$(BIN)/python benchmarks/planted_pairs.py
 	$(BIN)/python benchmarks/answering.py
 	$(BIN)/python benchmarks/options.py
 	$(BIN)/python benchmarks/tuning.py
+	$(BIN)/python benchmarks/report_size.py
+	$(BIN)/python benchmarks/probes.py
+	$(BIN)/python benchmarks/hidden.py
+	$(BIN)/python benchmarks/growth.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) build

@@ -17,7 +17,7 @@ import torch
 from lm_eval import simple_evaluate
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
-from workload import THREADS, best_times, bloom_560m, table, xquad
+from workload import THREADS, as_transformers_has_it, best_times, bloom_560m, table, xquad
 
 from babelscope.data.prompts import TEMPLATES, prompt_parts
 from babelscope.infer.generate import Decoding, generate_answers
@@ -51,7 +51,7 @@ def main(repeats: int = 1) -> None:
         file.write_text("\n".join(json.dumps({"prompt": text}) for text in texts))
         (Path(folder) / "task.yaml").write_text(TASK.format(file=file))
         harness = HFLM(
-            pretrained=loaded.model,
+            pretrained=as_transformers_has_it(loaded).model,
             tokenizer=loaded.tokenizer,
             batch_size=BATCH,
             add_bos_token=False,

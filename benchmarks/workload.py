@@ -12,6 +12,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BloomConfig
 
 from babelscope.data.prompts import TEMPLATES
 from babelscope.models.encoding import EncodedPrompt, Rendering, encode_prompt
+from babelscope.models.fused import fuse_activations
 from babelscope.models.loading import LoadedModel
 from babelscope.models.parts import locate_parts
 from babelscope.records import Example
@@ -40,8 +42,13 @@ def unpacked(archive: str) -> Path:
 
 
 @lru_cache(maxsize=1)
-def bloom_560m(*, layers: int = 24, dtype: torch.dtype = torch.float32) -> LoadedModel:
-    """A model of BLOOM-560M's shape with random weights, and a tokenizer of 250,002 entries."""
+def bloom_560m(
+    *, layers: int = 24, dtype: torch.dtype = torch.float32, fused: bool = True
+) -> LoadedModel:
+    """A model of BLOOM-560M's shape with random weights, and a tokenizer of 250,002 entries.
+
+    `fused` is as `load_model` would leave it; without, it is transformers' own.
+    """
     torch.manual_seed(0)
     # twice the usual spread, so that the best two tokens are seldom close
     config = BloomConfig(**{**BLOOM_560M, "n_layer": layers}, initializer_range=0.04)
@@ -49,15 +56,28 @@ def bloom_560m(*, layers: int = 24, dtype: torch.dtype = torch.float32) -> Loade
     model.requires_grad_(False)
     model.generation_config.eos_token_id = None
     folder = next(unpacked("tokenizers/xlmr.tar.xz").rglob("tokenizer_config.json")).parent
+    parts = locate_parts(model)
+    if fused:
+        fuse_activations(parts.blocks)
     return LoadedModel(
         model=model,
         tokenizer=AutoTokenizer.from_pretrained(folder),
-        parts=locate_parts(model),
+        parts=parts,
         name="bloom-560m-shape",
         fingerprint="random",
         dtype=dtype,
         device=torch.device("cpu"),
     )
+
+
+def as_transformers_has_it(loaded: LoadedModel) -> LoadedModel:
+    """The same weights in transformers' own modules, to be compared with."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(loaded.model.config)
+    model.load_state_dict(loaded.model.state_dict(), assign=True)
+    model.tie_weights()
+    model.generation_config = loaded.model.generation_config
+    return replace(loaded, model=model.eval().requires_grad_(False))
 
 
 def xquad(language: str, contexts: int, questions: int) -> list[Example]:

@@ -23,7 +23,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 COMMANDS = (
     *("demo", "run", "status", "report", "tune"),
-    *("answer", "score", "lens", "lens-published", "map-languages", "check"),
+    *("answer", "score", "lens", "lens-published", "map-languages", "check", "probe", "classify"),
 )
 SMALL = ["--set", "max_steps=2", "--set", "max_tokens=320", "--set", "answer_tokens=12"]
 
@@ -60,7 +60,8 @@ def documented_example(command: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "tune", "answer", "score", "lens", "map-languages", "check"]
+    "command",
+    ["run", "tune", "answer", "score", "lens", "map-languages", "check", "probe", "classify"],
 )
 def test_the_documented_example_works(
     command: str, run: Run, workplace: Path, monkeypatch: pytest.MonkeyPatch

@@ -9,6 +9,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from fake_study import make_study
 
 import babelscope
 from babelscope import cli
@@ -21,13 +22,13 @@ COMMANDED = [*DOCUMENTS, *STUDIES]
 
 PARSED = {
     r"bloomz": "needs a model of the Hub",
-    r"FOLDER": "needs benchmark files that the project does not ship, or takes half an hour",
+    r"FOLDER|xnli/|PUD/": "needs files that the project does not ship, or takes half an hour",
     r"^babelscope demo\b": "takes minutes; test_study_run.py runs a smaller study whole",
     r"^make ": "makes an environment, and runs these tests themselves",
 }
 """Commands that are parsed but not run, by a pattern, and why."""
 
-EXAMPLES = {"MODEL": "mini", "ID": "capital"}
+EXAMPLES = {"MODEL": "mini", "ID": "capital", "A": "first-study", "B": "second-study"}
 """What stands for the words that a reader fills in."""
 
 
@@ -105,6 +106,8 @@ def _lay_out(folder: Path) -> None:
         for code in ("eng_Latn", "ory_Orya"):
             lines = "\n".join(atlas.sentences(code)[:40])
             (folder / name / f"{code}.txt").write_text(lines, encoding="utf-8")
+    for name in ("demo-study", "first-study", "second-study"):
+        make_study(folder / name)
     row = {"id": EXAMPLES["ID"], "prompt": "Q: What is the currency of India?\nA:"}
     (folder / "prompts.jsonl").write_text(json.dumps(row), encoding="utf-8")
     # two saved steps, a language of prompts, two depths, two languages; the authors' running

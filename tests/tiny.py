@@ -13,6 +13,8 @@ from transformers import PreTrainedTokenizerFast
 FAMILIES = ("bloom", "qwen2", "qwen3", "llama", "gemma", "gemma2", "mistral", "gpt_neox")
 LENS_FAMILIES = (*FAMILIES, "cohere", "granite", "olmo2")
 """Further forms of a head: scaled logits, multiplied or divided; norms behind the sums only."""
+ENCODERS = ("xlm_roberta", "bert", "distilbert", "modernbert")
+"""Two that end with a norm inside their blocks and two others: no pooler, a norm behind them."""
 ROWS = 512
 """Rows of the tiny models' vocabularies: more than the tokenizer has, as BLOOM's are padded."""
 VOCABULARY = 480
@@ -47,16 +49,36 @@ _CLASSES = {
     "granite": ("GraniteConfig", {**_MODERN, "logits_scaling": 4.0, "residual_multiplier": 0.5}),
     "olmo2": ("Olmo2Config", _MODERN),
 }
+_ENCODER = {**_SHAPE, "intermediate_size": 64, "max_position_embeddings": 66}
+_ENCODERS = {
+    "xlm_roberta": ("XLMRobertaConfig", _ENCODER),
+    "bert": ("BertConfig", _ENCODER),
+    "distilbert": (
+        "DistilBertConfig",
+        {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "vocab_size": ROWS}
+        | {"max_position_embeddings": 66},
+    ),
+    "modernbert": (
+        "ModernBertConfig",
+        {**_ENCODER, "cls_token_id": 1, "sep_token_id": 2, "local_attention": 8},
+    ),
+}
 
 
-def tiny_model(family: str, *, seed: int = 0, spread: float = 0.3) -> transformers.PreTrainedModel:
+def tiny_model(
+    family: str, *, seed: int = 0, spread: float = 0.3, rows: int = ROWS
+) -> transformers.PreTrainedModel:
     """A random two-layer float32 model in eval mode; `spread` is the deviation of its weights.
 
     The spread is wide so that logits differ clearly and greedy answers vary with the prompt.
     """
     name, shape = _CLASSES[family]
     config = getattr(transformers, name)(
-        **shape, bos_token_id=1, eos_token_id=2, pad_token_id=3, initializer_range=spread
+        **{**shape, "vocab_size": rows},
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=3,
+        initializer_range=spread,
     )
     torch.manual_seed(seed)
     model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
@@ -67,8 +89,29 @@ def tiny_model(family: str, *, seed: int = 0, spread: float = 0.3) -> transforme
     return model.eval()
 
 
+def tiny_encoder(
+    family: str, *, seed: int = 0, rows: int = ROWS, room: int = 66
+) -> transformers.PreTrainedModel:
+    """A random two-layer float32 encoder with its masked-language-model head, in eval mode."""
+    name, shape = _ENCODERS[family]
+    config = getattr(transformers, name)(
+        **{**shape, "vocab_size": rows, "max_position_embeddings": room},
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=3,
+        initializer_range=0.3,
+    )
+    torch.manual_seed(seed)
+    model = transformers.AutoModelForMaskedLM.from_config(config, dtype=torch.float32)
+    with torch.no_grad():
+        for tensor in model.parameters():
+            if tensor.dim() == 1:
+                tensor.add_(0.1 * torch.randn_like(tensor))
+    return model.eval()
+
+
 @lru_cache(maxsize=4)
-def _backend(adds_begin: bool) -> str:
+def _backend(adds_begin: bool, adds_end: bool = False) -> str:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -81,17 +124,18 @@ def _backend(adds_begin: bool) -> str:
     tokenizer.train_from_iterator([TEXT] * 4, trainer)
     if adds_begin:
         tokenizer.post_processor = processors.TemplateProcessing(
-            single="<s> $A", special_tokens=[("<s>", 1)]
+            single="<s> $A </s>" if adds_end else "<s> $A",
+            special_tokens=[("<s>", 1), ("</s>", 2)],
         )
     return tokenizer.to_str()
 
 
 def tiny_tokenizer(
-    *, adds_begin: bool = False, pad: str | None = "<pad>"
+    *, adds_begin: bool = False, adds_end: bool = False, pad: str | None = "<pad>"
 ) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer of 480 entries with `<unk>`, `<s>`, `</s>`, `<pad>` first."""
     return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(_backend(adds_begin)),
+        tokenizer_object=Tokenizer.from_str(_backend(adds_begin, adds_end)),
         unk_token="<unk>",
         bos_token="<s>",
         eos_token="</s>",
@@ -99,8 +143,19 @@ def tiny_tokenizer(
     )
 
 
-def save_tiny(folder: Path, family: str = "bloom", *, seed: int = 0) -> Path:
-    """Write a tiny model and its tokenizer as a model folder and return it."""
-    tiny_model(family, seed=seed).save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
+def save_tiny(
+    folder: Path, family: str = "bloom", *, seed: int = 0, rows: int = ROWS, room: int = 66
+) -> Path:
+    """Write a tiny model and its tokenizer as a model folder and return it.
+
+    `room` is an encoder's number of positions.
+    """
+    encodes = family in ENCODERS
+    model = (
+        tiny_encoder(family, seed=seed, rows=rows, room=room)
+        if encodes
+        else tiny_model(family, seed=seed, rows=rows)
+    )
+    model.save_pretrained(folder)
+    tiny_tokenizer(adds_begin=encodes, adds_end=encodes).save_pretrained(folder)
     return folder

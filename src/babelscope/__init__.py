@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from babelscope.data.qa import read_qa
     from babelscope.errors import BabelscopeError
     from babelscope.infer.generate import Decoding, generate_answers
+    from babelscope.infer.hidden import HiddenText, hidden_states
     from babelscope.infer.lens import LensPrompt, LensSettings, prepare_lens, read_lens
     from babelscope.infer.options import Choice, OptionScores, encode_choice, score_options
     from babelscope.languages import Language, language
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from babelscope.models.adapters import attach_adapters, use_adapter
     from babelscope.models.encoding import Rendering, encode_prompt
     from babelscope.models.loading import LoadedModel, load_model
+    from babelscope.models.trunks import load_trunk
     from babelscope.records import Answer, Comparison, Estimate, Example, QuestionSet
     from babelscope.report.page import write_report
     from babelscope.study.plan import StudyPlan, read_plan
@@ -37,6 +39,7 @@ _HOMES = {
     "data.qa": ("read_qa",),
     "errors": ("BabelscopeError",),
     "infer.generate": ("Decoding", "generate_answers"),
+    "infer.hidden": ("HiddenText", "hidden_states"),
     "infer.lens": ("LensPrompt", "LensSettings", "prepare_lens", "read_lens"),
     "infer.options": ("Choice", "OptionScores", "encode_choice", "score_options"),
     "languages": ("Language", "language"),
@@ -46,6 +49,7 @@ _HOMES = {
     "models.adapters": ("attach_adapters", "use_adapter"),
     "models.encoding": ("Rendering", "encode_prompt"),
     "models.loading": ("LoadedModel", "load_model"),
+    "models.trunks": ("load_trunk",),
     "records": ("Answer", "Comparison", "Estimate", "Example", "QuestionSet"),
     "report.page": ("write_report",),
     "study.plan": ("StudyPlan", "read_plan"),
@@ -62,6 +66,7 @@ __all__ = [
     "Decoding",
     "Estimate",
     "Example",
+    "HiddenText",
     "Language",
     "LanguageMap",
     "LensPrompt",
@@ -81,9 +86,11 @@ __all__ = [
     "encode_prompt",
     "estimate",
     "generate_answers",
+    "hidden_states",
     "language",
     "load_map",
     "load_model",
+    "load_trunk",
     "prepare_lens",
     "read_lens",
     "read_plan",

@@ -260,12 +260,6 @@ def test_activation_checkpointing_changes_no_loss(family: str, tmp_path: Path) -
     assert curves[0] == pytest.approx(curves[1], rel=1e-6)
 
 
-def test_several_processes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(SettingError, match="WORLD_SIZE=2"):
-        run(tmp_path / "adapter")
-
-
 def test_target_layers_by_structure() -> None:
     bloom, qwen = toy_loaded("bloom"), toy_loaded("qwen2")
     short = {name.split(".")[-1] for name in target_layers(bloom, "all_linear")}

@@ -33,7 +33,7 @@ def test_shared_beginnings_change_no_answer(family: str, monkeypatch: pytest.Mon
         )
         assert shared == expected
     monkeypatch.setattr(
-        passes, "prefix_tree", lambda ids, kept: prefix_tree(ids, kept, shortest=10**6)
+        passes, "prefix_tree", lambda ids, kept=None: prefix_tree(ids, kept, shortest=10**6)
     )
     assert generate_answers(loaded, prompts, decoding, language="eng_Latn") == expected
 

@@ -231,6 +231,35 @@ def lens(sources: Sequence[tuple[str, str, str]], targets: Sequence[str]) -> pl.
     return pl.DataFrame(rows)
 
 
+def scores(
+    sources: Sequence[tuple[str, str, str]], targets: Sequence[str], seeds: Sequence[int]
+) -> pl.DataFrame:
+    """Return 0 or 1 for each question: 10 contexts of 4; a planted gain turns whole contexts."""
+    rows = []
+    pairs = [("", target) for target in targets] + list(cells(sources, targets))
+    for source, target in pairs:
+        gain = GAIN.get((source, target), 0.0)
+        for seed in seeds if source else (-1,):
+            for item in range(QUESTIONS):
+                context = item // 4
+                value = float(context < 5 + round(10 * gain))
+                rows.append(
+                    {
+                        "recipe": "default" if source else "base",
+                        "source": source,
+                        "seed": seed,
+                        "step": 30 if source else 0,
+                        "task": "qa",
+                        "target": target,
+                        "id": f"q{item}",
+                        "context_id": f"c{context}",
+                        "question": f"text of {target} {item}",
+                        "mlqa_f1": value,
+                    }
+                )
+    return pl.DataFrame(rows)
+
+
 def quality(sources: Sequence[tuple[str, str, str]]) -> pl.DataFrame:
     """Return a row a source; the machine-translated ones lost their golds."""
     return pl.DataFrame(
@@ -353,6 +382,7 @@ def make_study(
     table.write_parquet(folder / "results.parquet")
     table.write_csv(folder / "results.csv")
     comparisons(sources, targets, len(seeds)).write_parquet(folder / "comparisons.parquet")
+    scores(sources, targets, seeds).write_parquet(folder / "scores.parquet")
     best(sources, targets).write_parquet(folder / "best.parquet")
     transfer(sources, targets).write_parquet(folder / "transfer.parquet")
     seen = lens(sources, targets)

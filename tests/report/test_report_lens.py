@@ -12,6 +12,7 @@ from fake_study import make_study
 from markupsafe import Markup
 
 from babelscope.report import inner, maps
+from babelscope.report.cells import Table
 from babelscope.report.lensview import lens_view
 from babelscope.report.page import render
 from babelscope.report.tables import COLUMNS, Tables, read_study
@@ -50,8 +51,12 @@ def planted(tables: Tables, name: str, depth: int, value: float, p: float) -> Ta
     return dataclasses.replace(tables, lens=tables.lens.with_columns(changed))
 
 
+def texts(table: Table) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(map(str, row)) for row in table.rows)
+
+
 def test_maps_stand_side_by_side(tables: Tables) -> None:
-    rows = [row for row in maps.comparison(tables).rows if row[0] == "Odia"]
+    rows = [row for row in texts(maps.comparison(tables)) if row[0] == "Odia"]
     assert [row[2:4] for row in rows] == [
         ("3", "rise"),
         ("3", "fall"),
@@ -73,7 +78,7 @@ def test_maps_stand_side_by_side(tables: Tables) -> None:
 
 @pytest.mark.parametrize(("p", "verdict"), [(0.002, "yes"), (0.4, "no, clear by one map only")])
 def test_maps_agree_by_language_and_certainty(tables: Tables, p: float, verdict: str) -> None:
-    rows = maps.comparison(planted(tables, "counted", 6, -0.08, p)).rows
+    rows = texts(maps.comparison(planted(tables, "counted", 6, -0.08, p)))
     fall = next(r for r in rows if r[:4] == ("Odia", "Odia", "6", "fall"))
     assert fall[6] == verdict
     assert fall[4].startswith("Bengali −8.0 (−9.0 to −7.0)")
@@ -86,7 +91,7 @@ def test_two_clear_languages_are_a_difference(tables: Tables) -> None:
     here = (pl.col("map") == "counted") & pl.col("measure").eq("mass")
     names = pl.when(here).then(other.otherwise(pl.col("language"))).otherwise(pl.col("language"))
     lens = swapped.lens.with_columns(names.alias("language"))
-    rows = maps.comparison(dataclasses.replace(tables, lens=lens)).rows
+    rows = texts(maps.comparison(dataclasses.replace(tables, lens=lens)))
     fall = next(r for r in rows if r[:4] == ("Odia", "Odia", "6", "fall"))
     assert fall[4:] == (
         "English −8.0 (−9.0 to −7.0), p\u00a0=\u00a00.002",
@@ -96,7 +101,7 @@ def test_two_clear_languages_are_a_difference(tables: Tables) -> None:
 
 
 def test_without_tuning_the_largest_masses_are_compared(lens_only: Tables) -> None:
-    rows = maps.comparison(lens_only).rows
+    rows = texts(maps.comparison(lens_only))
     # counted: Odia .41 +- .02, Bengali .254; langid: all three at .3, so none is clear
     assert rows == (
         (
@@ -111,7 +116,7 @@ def test_without_tuning_the_largest_masses_are_compared(lens_only: Tables) -> No
 
 
 def test_quality_of_the_maps_is_told(tables: Tables) -> None:
-    assert maps.quality(tables).rows == (
+    assert texts(maps.quality(tables)) == (
         ("counted", "1.37", "3.40", "61.2\u00a0%", "0.012"),
         ("langid", "4.81", "3.40", "24.0\u00a0%", "0.310"),
     )
@@ -176,8 +181,10 @@ def test_the_panel_offers_what_was_read(tables: Tables) -> None:
     assert view.data["steps"]["default or"] == [30, 15]
     assert view.data["equal"] == {"ory_Orya": "Bengali 3 of 40"}
     cell = view.data["cells"]["ory_Orya|default or|30|last|all|entropy_bits|"]
-    assert cell["difference"][""]["value"] == [-1.0] * 7
-    assert cell["value"][""]["value"][0] == 11.5
+    # bits and distances in thousandths, p in ten-thousandths
+    assert cell["difference"][""] == [0, [-1000] * 7, [500] * 7, [500] * 7, [10] * 7]
+    assert cell["value"][""][1][0] == 11_500
+    assert view.data["depths"][0] == list(range(7))
     json.dumps(view.data, allow_nan=False)
 
 

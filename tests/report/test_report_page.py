@@ -142,12 +142,14 @@ def test_figures_hold_the_planted_numbers(page: Page) -> None:
     assert exact["x"] == [40.0] * 4
     lens = json.loads(next(s for a, s in page.scripts if a.get("id") == "lens"))
     assert lens["start"] == ["ory_Orya", "default or"]
-    shift = lens["cells"]["ory_Orya|default or|30|last|all|mass|counted"]["difference"]["ben_Beng"]
-    assert (shift["value"][5], shift["p"][5]) == (-12.0, 0.004)
-    assert (
-        lens["cells"]["ory_Orya|base|0|last|all|mass|counted"]["value"]["ory_Orya"]["value"][6]
-        == 41.0
-    )
+    place, values, _, _, p = lens["cells"]["ory_Orya|default or|30|last|all|mass|counted"][
+        "difference"
+    ]["ben_Beng"]
+    assert lens["depths"][place][5] == 5
+    # thousandths of a point, ten-thousandths of a p-value
+    assert (values[5], p[5]) == (-12_000, 40)
+    base = lens["cells"]["ory_Orya|base|0|last|all|mass|counted"]["value"]["ory_Orya"]
+    assert base[1][6] == 41_000
 
 
 def test_every_figure_has_a_table_and_a_spoken_name(page: Page) -> None:

@@ -174,7 +174,7 @@ def test_contests_and_groups_are_no_targets(tables: Tables) -> None:
 
 
 def test_groups_show_the_studys_own_average_and_name_plain_means(tables: Tables) -> None:
-    rows = {row[0]: row[1:] for row in groups(tables).rows}
+    rows = {row[0]: [*map(str, row[1:])] for row in groups(tables).rows}
     assert rows["base model"][0] == "65.4 (57.4 to 73.4)"
     assert rows["Odia"][0].replace("\u00a0", " ") == "65.4; 0.0 (−8.0 to +8.0), p = 1.00"
     # Russian has no average of its own: (.55 + .70 + .929) / 3, gains (0 + 0 - .021) / 3

@@ -63,9 +63,11 @@ class Recipe:
     attention) or the layers' own last names.
 
     Optimiser: AdamW, `learning_rate` 0-1 (0 is a control), `schedule`, `warmup` in steps,
-    `weight_decay` 0-1, `clip` (largest norm of the gradient, 0 is off), `batch_size` examples a
-    device times `accumulation`, `max_steps`, `length_grouped` (batches of like length),
-    `activation_checkpointing` (blocks run again for the gradient: less memory, more time).
+    `weight_decay` 0-1, `clip` (largest norm of the gradient, 0 is off), `batch_size` examples
+    times `accumulation` (over all devices), `max_steps`, `length_grouped` (batches of like length),
+    `activation_checkpointing` (blocks run again for the gradient: less memory, more time),
+    `packing` (a batch as one row without padding, refused where a model would mix its examples;
+    batches and steps stay the same).
 
     Rendering: `template`, `max_tokens` of prompt and answer, `answer_tokens` (room kept for the
     answer, and the most that are generated), `begin_train` and `begin_answer` (the token before
@@ -97,6 +99,7 @@ class Recipe:
     precision: Literal["bf16", "fp32"] = "bf16"
     length_grouped: bool = True
     activation_checkpointing: bool = False
+    packing: bool = False
     loss: Literal["answer", "all"] = "answer"
     train_eos: bool = True
     begin_train: Begin = "tokenizer"

@@ -95,13 +95,18 @@ def finished_cards(saving: Saving, planned: AdapterCard) -> tuple[AdapterCard, .
     )
 
 
+def work_folder(saving: Saving) -> Path:
+    """Return the hidden folder beside the result in which a tune works."""
+    out = saving.out.absolute()
+    return out.parent / f".{out.name}.part"
+
+
 def open_work_folder(saving: Saving, planned: AdapterCard) -> Path:
     """Return the working folder, with what the same tune left in it if that may be resumed.
 
     What another tune left, other settings or other versions of the libraries, is removed.
     """
-    out = saving.out.absolute()
-    folder = out.parent / f".{out.name}.part"
+    folder = work_folder(saving)
     versions = [VERSION, torch.__version__, transformers.__version__, peft.__version__]
     key = digest([planned, saving.save_steps, versions])
     mark = folder / "key"

@@ -7,7 +7,7 @@ tune's own working folder.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,16 +16,20 @@ from typing import Any
 import torch
 import transformers
 from peft import PeftModel
+from torch import Tensor
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import TrainerControl, TrainerState
 
 from babelscope.adapt.batches import TrainingSet, collate, plan_batches
 from babelscope.adapt.lora import write_adapter
 from babelscope.adapt.losses import headless_loss
+from babelscope.adapt.packing import pack
+from babelscope.adapt.processes import is_main_process, process_count
 from babelscope.adapt.recipes import Recipe
 from babelscope.adapt.saving import last_checkpoint, variant_name
 from babelscope.errors import ModelError
 from babelscope.models.adapters import AdapterCard, write_adapter_card
+from babelscope.models.encoding import EncodedTraining
 from babelscope.models.loading import LoadedModel, pad_id
 
 ONE_POSITION = {"logits_to_keep": 1}
@@ -56,6 +60,8 @@ class Job:
 def train(job: Job, tuned: PeftModel) -> tuple[AdapterCard, ...]:
     """Train an adapter and return its variants' cards; the final one lies in `work/result`.
 
+    Of several processes the first one writes.
+
     Raises:
         ModelError: the loss is not finite, or the memory does not suffice.
     """
@@ -66,20 +72,25 @@ def train(job: Job, tuned: PeftModel) -> tuple[AdapterCard, ...]:
     ]
     pad = pad_id(job.loaded.tokenizer, job.loaded.parts.vocabulary_rows)
     checkpoints = job.work / "checkpoints"
+
+    def batched(rows: Sequence[EncodedTraining]) -> dict[str, Tensor]:
+        return pack(rows) if job.recipe.packing else collate(rows, pad)
+
     with headless_loss(job.loaded.parts) as loss:
         trainer = Trainer(
             model=tuned,
             args=_arguments(job, checkpoints),
             train_dataset=batches,
             # the Trainer sees one ready batch as one item: the order is ours, fixed beforehand
-            data_collator=lambda items: {**collate(items[0], pad), **ONE_POSITION},
+            data_collator=lambda items: {**batched(items[0]), **ONE_POSITION},
             compute_loss_func=loss,
             callbacks=[_Watch(job, tuned)],
         )
         _run(job, trainer, last_checkpoint(checkpoints))
     cards = [_card_at(job, trainer.state, step) for step in job.steps_kept]
     final = _card_at(job, trainer.state, job.recipe.max_steps)
-    _write_variant(job, tuned, final, job.work / "result")
+    if is_main_process():
+        _write_variant(job, tuned, final, job.work / "result")
     return (*cards, final)
 
 
@@ -104,7 +115,8 @@ def _arguments(job: Job, folder: Path) -> TrainingArguments:
         output_dir=str(folder),
         per_device_train_batch_size=1,
         train_sampling_strategy="sequential",
-        gradient_accumulation_steps=recipe.accumulation,
+        # a step's batches are shared out among the processes
+        gradient_accumulation_steps=recipe.accumulation // process_count(),
         max_steps=recipe.max_steps,
         optim="adamw_torch",
         learning_rate=recipe.learning_rate,
@@ -161,6 +173,8 @@ class _Watch(TrainerCallback):
                 found=f"loss {logs['loss']}, gradient norm {logs.get('grad_norm')}",
                 remedy="lower learning_rate, or use precision = fp32",
             )
+        if not is_main_process():
+            return
         if step in self.job.steps_kept:
             folder = self.job.work / "result" / variant_name(step)
             _write_variant(self.job, self.tuned, _card_at(self.job, state, step), folder)

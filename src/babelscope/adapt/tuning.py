@@ -6,7 +6,7 @@ import os
 import random
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import Literal
 
@@ -15,6 +15,8 @@ import torch
 
 from babelscope.adapt.batches import TrainingSet, encode_examples
 from babelscope.adapt.lora import fresh_lora
+from babelscope.adapt.packing import prove_packing
+from babelscope.adapt.processes import check_processes, is_main_process, wait_for_all
 from babelscope.adapt.recipes import Recipe, rendering_of
 from babelscope.adapt.saving import (
     Saving,
@@ -23,6 +25,7 @@ from babelscope.adapt.saving import (
     open_work_folder,
     store_errors,
     variant_steps,
+    work_folder,
 )
 from babelscope.adapt.training import Job, Progress, train
 from babelscope.data.prompts import TEMPLATES, Template
@@ -30,6 +33,7 @@ from babelscope.errors import SettingError
 from babelscope.identity import digest
 from babelscope.models.adapters import AdapterCard
 from babelscope.models.encoding import NO_LOSS, EncodedTraining, Rendering, rendering_fingerprint
+from babelscope.models.heap import freed_at_once
 from babelscope.models.loading import LoadedModel
 from babelscope.records import QuestionSet
 
@@ -52,28 +56,39 @@ def tune(
 
     Raises:
         DataError: there is no example to train on.
-        SettingError: the recipe does not fit the model, an example is too long for it, or there
-            are several processes.
+        SettingError: the recipe does not fit the model or the processes, or an example is too
+            long for it.
         ModelError: the loss is not finite, or the memory does not suffice.
         AdapterError: the base carries adapters already.
         StoreError: the folder holds something else, or cannot be written.
     """
     _check_device(loaded)
-    _check_processes()
+    check_processes(recipe)
+    if recipe.packing:
+        prove_packing(loaded)
     rendering = rendering_of(recipe, templates, "training")
     data = encode_examples(loaded, questions, recipe, rendering, seed)
     card = _planned_card(loaded, questions, recipe, rendering, data, seed)
     with store_errors(saving.out):
-        if done := finished_cards(saving, card):
+        done = finished_cards(saving, card)
+        wait_for_all(loaded.device)  # nobody writes before all have looked
+        if done:
             return done
-        work = open_work_folder(saving, card)
+        if is_main_process():
+            open_work_folder(saving, card)
+        wait_for_all(loaded.device)
+        work = work_folder(saving)
         kept = variant_steps(saving, recipe.max_steps)
         interval = checkpoint_interval(saving, recipe.max_steps)
         job = Job(loaded, recipe, data, card, kept, interval, work, progress)
-        with _own_randomness(loaded), fresh_lora(loaded, recipe, seed) as tuned:
+        held = freed_at_once() if loaded.device.type == "cpu" else nullcontext()
+        with held, _own_randomness(loaded), fresh_lora(loaded, recipe, seed) as tuned:
             cards = train(job, tuned)
-        (work / "result").rename(saving.out)
-        shutil.rmtree(work)
+        wait_for_all(loaded.device)
+        if is_main_process():
+            (work / "result").rename(saving.out)
+            shutil.rmtree(work)
+        wait_for_all(loaded.device)
     return cards
 
 
@@ -92,24 +107,13 @@ def precision_used(wanted: str, device: torch.device) -> Literal["bf16", "fp32"]
 
 
 def _check_device(loaded: LoadedModel) -> None:
-    if loaded.device.type == "cuda" and loaded.device.index:
+    own = int(os.environ.get("LOCAL_RANK") or 0)
+    if loaded.device.type == "cuda" and (loaded.device.index or 0) != own:
         raise SettingError(
             "device for tuning",
-            expected="the first GPU that is visible",
+            expected=f"the GPU cuda:{own}, which the Trainer takes",
             found=str(loaded.device),
             remedy=f"set CUDA_VISIBLE_DEVICES={loaded.device.index}",
-        )
-
-
-def _check_processes() -> None:
-    """Refuse several processes: each would take other batches, so the steps would be others."""
-    count = os.environ.get("WORLD_SIZE", "1")
-    if count not in ("", "1"):
-        raise SettingError(
-            "processes for tuning",
-            expected="one",
-            found=f"WORLD_SIZE={count}",
-            remedy="start it without a launcher",
         )
 
 

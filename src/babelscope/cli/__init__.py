@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 
 from cyclopts import CycloptsError
 
-from babelscope.cli import lens, models, studies
+from babelscope.cli import align, classify, lens, models, probe, studies
 from babelscope.cli.app import app
 from babelscope.controls import one_line
 from babelscope.errors import BabelscopeError, SettingError, StoreError
 
-__all__ = ["app", "lens", "main", "models", "studies"]
+__all__ = ["align", "app", "classify", "lens", "main", "models", "probe", "studies"]
 
 EXIT_FAULT = 2
 EXIT_INTERRUPTED = 130
@@ -22,7 +22,7 @@ EXIT_INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status: 0, or 2 with one line on standard error."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
     return _guarded(lambda: _run(given))
 
 
@@ -33,7 +33,19 @@ def _run(arguments: Sequence[str]) -> None:
     for argument in arguments:
         if any("\ud800" <= character <= "\udfff" for character in argument):
             raise SettingError(f"argument {argument}", expected="UTF-8", found="other bytes")
+    _check_processes(arguments)
     app(arguments, exit_on_error=False, print_error=False)
+
+
+def _check_processes(arguments: Sequence[str]) -> None:
+    count = os.environ.get("WORLD_SIZE", "")
+    if count not in ("", "1") and list(arguments[:1]) != ["tune"]:
+        raise SettingError(
+            f"babelscope {' '.join(arguments[:1])}".strip(),
+            expected="one process; `tune` alone takes several",
+            found=f"WORLD_SIZE={count}",
+            remedy="start it without a launcher",
+        )
 
 
 def _guarded(work: Callable[[], object]) -> int:

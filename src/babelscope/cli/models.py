@@ -35,8 +35,11 @@ def tune(
 ) -> None:
     """Tune an adapter on a training set; --set turns single switches of the recipe.
 
+    Several GPUs: accelerate launch --multi_gpu --num_processes N -m babelscope.cli tune ...
+
     Example: babelscope tune mini --data atlas --language or --set max_steps=2 --out adapter
     """
+    from babelscope.adapt.processes import is_main_process
     from babelscope.adapt.saving import Saving
     from babelscope.progress import counting
     from babelscope.study import steps
@@ -44,9 +47,12 @@ def tune(
     choice = steps.ModelChoice(model, None, loading.dtype, loading.device, loading.revision)
     chosen = steps.recipe_with(recipe.recipe, recipe.settings)
     read = steps.questions_step(questions.data, questions.language, questions.limit, "train")
-    with counting("tune", quiet=as_json) as progress:
+    speaks = is_main_process()
+    with counting("tune", quiet=as_json or not speaks) as progress:
         saving = Saving(out, save_steps=tuning.save_steps)
-        print_values(steps.tune_step(choice, read, chosen, tuning.seed, saving, progress), as_json)
+        made = steps.tune_step(choice, read, chosen, tuning.seed, saving, progress)
+    if speaks:
+        print_values(made, as_json)
 
 
 @app.command

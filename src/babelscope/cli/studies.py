@@ -73,11 +73,24 @@ def status(folder: Path, *, as_json: Json = False) -> None:
 
 
 @app.command
-def report(folder: Path, *, as_json: Json = False) -> None:
-    """Draw the report of a finished study again.
+def report(
+    folder: Path,
+    other: Path | None = None,
+    *,
+    figures: Annotated[str, Parameter(help="Write figures for papers too: pdf, svg or png.")] = "",
+    tables: Annotated[str, Parameter(help="Write the tables too: latex, markdown or csv.")] = "",
+    out: Annotated[Path | None, Parameter(help="Where a comparison goes.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Draw the report of a finished study again, or compare it with OTHER, a second study.
 
-    Example: babelscope report demo-study
+    Example: babelscope report demo-study --figures pdf --tables latex
     """
-    from babelscope.report.page import write_report
+    if other is not None:
+        from babelscope.report.compare import write_comparison
 
-    print_values({"report": str(write_report(folder))}, as_json)
+        print_values(write_comparison(folder, other, out, figures, tables), as_json)
+        return
+    from babelscope.report.files import write_files
+
+    print_values(write_files(folder, out, figures, tables), as_json)

@@ -2,7 +2,8 @@
 
 Natural language inference: a premise tells two facts of a territory, a hypothesis one: a told
 fact (entailment), another value of a told field (contradiction), or a field that is not told
-(neutral). Named entities: the words of a sentence with IOB2 tags, territories as LOC.
+(neutral). Named entities: the words of a sentence with IOB2 tags, territories as LOC. Words: the
+names of territories and of what is told of them, alone or in a carrier sentence.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from dataclasses import replace
 
 from babelscope.data.atlas import (
     FIELDS,
+    KINDS,
     Fact,
     Territory,
     known,
     name_of,
     sentences,
     split_territories,
+    territories,
     write_context,
     write_fact,
 )
@@ -85,3 +88,25 @@ def tagged_sentences(code: str, split: str = "test") -> list[TaggedSentence]:
 def translations(code: str, other: str, split: str = "test") -> list[tuple[str, str]]:
     """Return parallel sentences of two languages, a territory a pair."""
     return list(zip(sentences(code, split), sentences(other, split), strict=True))
+
+
+def names(code: str, split: str | None = None) -> dict[str, str]:
+    """Return the names of territories and of the values of their facts, by "kind:code".
+
+    A value that several territories share is named once.
+    """
+    written = known(code)
+    pool = territories() if split is None else split_territories(split)
+    found = {}
+    for kind in KINDS:
+        for territory in pool:
+            value = territory.code if kind == "territory" else getattr(territory, kind)
+            found[f"{kind}:{value}"] = name_of(territory, kind, written)
+    return found
+
+
+def carriers(code: str) -> dict[str, str]:
+    """Return, for each kind of name, a sentence that carries `{word}`: "currency: {word}."."""
+    words = WORDS[known(code)]
+    labels = {kind: getattr(words, kind) for kind in FIELDS} | {"territory": words.country}
+    return {kind: f"{label}{words.colon}{{word}}{words.stop}" for kind, label in labels.items()}

@@ -60,7 +60,8 @@ def locate(data: str, language: str, split: str = "test") -> Path | AtlasSplit |
     DATA is `atlas`, `atlas:SPLIT`, a file, a folder that holds one file of the language (and of
     the split, where its files name theirs), a path with `{language}`, which is filled with
     any usual code of the language, or a Hub name `owner/name`, `owner/name:CONFIG`, either with
-    `@SPLIT`.
+    `@SPLIT`. In a path with `{language}`, `{split}` is filled with any usual name of the split, and
+    `*` stands for any part of a name.
 
     Raises:
         DataError: nothing, or more than one thing, fits; the message lists the candidates.
@@ -70,7 +71,7 @@ def locate(data: str, language: str, split: str = "test") -> Path | AtlasSplit |
     if data == "atlas" or data.startswith("atlas:"):
         return AtlasSplit(data.partition(":")[2] or ATLAS_SPLITS.get(split, split))
     if "{language}" in data:
-        return _fill_pattern(data, language, lang)
+        return _fill_pattern(data, language, lang, split)
     path = Path(data).expanduser()
     if path.is_file():
         return path
@@ -82,18 +83,29 @@ def locate(data: str, language: str, split: str = "test") -> Path | AtlasSplit |
     raise DataError(data, expected="atlas, a file, a folder or a Hub name", found="no such file")
 
 
-def _fill_pattern(pattern: str, language: str, lang: Language) -> Path:
+def _fill_pattern(pattern: str, language: str, lang: Language, split: str) -> Path:
     codes = dict.fromkeys([language, *spellings(lang)])
-    filled = {code: Path(pattern.replace("{language}", code)).expanduser() for code in codes}
-    found = [path for path in filled.values() if path.is_file()]
+    names = sorted(SPLIT_WORDS.get(split, {split})) if "{split}" in pattern else [""]
+    filled = [
+        str(Path(pattern.replace("{language}", code).replace("{split}", name)).expanduser())
+        for code in codes
+        for name in names
+    ]
+    found = [path for name in filled for path in _matching(Path(name)) if path.is_file()]
     distinct = [p for i, p in enumerate(found) if not any(p.samefile(q) for q in found[:i])]
     if len(distinct) == 1:
         return distinct[0]
     raise DataError(
-        f"{pattern} for {lang.code}",
+        f"{pattern} for {lang.code}" + (f" ({split})" if "{split}" in pattern else ""),
         expected=f"one file with {{language}} among {', '.join(codes)}",
         found=listed([str(path) for path in distinct]),
     )
+
+
+def _matching(path: Path) -> list[Path]:
+    if "*" not in str(path):
+        return [path]
+    return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
 
 
 def _search_folder(folder: Path, lang: Language, split: str) -> Path:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from babelscope.infer.generate import Decoding, generate_answers
-from babelscope.infer.passes import read_together
+from babelscope.infer.passes import BATCH_TOKENS, read_ends
 from babelscope.models.encoding import EncodedPrompt
 from babelscope.models.loading import LoadedModel
 from babelscope.models.parts import normalise, unembed_hidden
@@ -94,5 +94,5 @@ def top_two_gap(loaded: LoadedModel, ids: Sequence[int]) -> float:
         best = torch.topk(logits[0], 2).values
         gaps.append(float(best[0] - best[1]))
 
-    read_together(loaded, [ids], see=see)
+    read_ends(loaded, [ids], see=see, kept=[1], batch_tokens=BATCH_TOKENS)
     return gaps[0]

@@ -15,7 +15,7 @@ from torch import Tensor
 from babelscope.errors import DataError
 from babelscope.infer.batches import plan_rounds
 from babelscope.infer.memory import in_rounds
-from babelscope.infer.passes import BATCH_TOKENS, read_together, room_tokens
+from babelscope.infer.passes import BATCH_TOKENS, read_ends, room_tokens
 from babelscope.models.encoding import Begin, begin_ids
 from babelscope.models.fitting import tokenise
 from babelscope.models.loading import LoadedModel, Tokenizer
@@ -139,7 +139,7 @@ def _score(
         for (row, option), nats in zip(pairs, _nats(loaded, states, pairs), strict=True):
             found[places[row]][option] = nats
 
-    read_together(
+    read_ends(
         loaded,
         [ids for (ids, _), _ in asked],
         kept=[count for (_, count), _ in asked],

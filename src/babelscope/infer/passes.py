@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from babelscope.errors import SettingError
 from babelscope.infer.batches import plan_batches
-from babelscope.infer.prefixes import Stretch, prefix_tree
+from babelscope.infer.prefixes import PrefixTree, Stretch, prefix_tree
 from babelscope.infer.room import Room, Source, new_room, pass_cache, sliding_layers
 from babelscope.models.loading import LoadedModel, pad_id
 from babelscope.models.parts import first_tensor
@@ -33,8 +33,11 @@ BATCH_TOKENS = 8192
 ROOM_BYTES = 1 << 19
 """Memory for keys and values, for each token of a pass: 4 GiB where a pass has 8,192."""
 
-CACHED_BYTES = 8 << 20
+CACHED_BYTES = 4 << 20
 """On a CPU, the widest activations of a pass: larger ones leave the cache, and cost page faults."""
+
+ENOUGH_TOKENS = 256
+"""On a CPU, tokens that keep a product busy: passes whose keys are not kept take no more."""
 
 
 class _PassEndedError(Exception):
@@ -42,25 +45,62 @@ class _PassEndedError(Exception):
 
 
 def read_together(
-    loaded: LoadedModel,
-    sequences: Sequence[Ids],
-    *,
-    see: See,
-    spare: int = 0,
-    batch_tokens: int = BATCH_TOKENS,
-    kept: Sequence[int] | None = None,
+    loaded: LoadedModel, sequences: Sequence[Ids], *, see: See, spare: int, batch_tokens: int
 ) -> tuple[Room, list[int]]:
     """Read sequences into one room, each stretch that some share only once.
 
     No pass is over more than `batch_tokens` tokens, a single sequence excepted; `spare` columns
-    are left for what follows. The last `kept` tokens of each sequence (1 by default) are read
-    with it, not with others, so that `see` is shown their states. Returns the room and the
-    sequence of each of its rows.
+    are left for what follows. Each sequence's last token is read with it, not with others, so
+    that `see` is shown its state. Returns the room and the sequence of each of its rows.
     """
-    if loaded.device.type == "cpu":
-        # a block's inner width is 4 x its own in most architectures
-        batch_tokens = min(batch_tokens, CACHED_BYTES // (16 * loaded.parts.width))
+    batch_tokens = _pass_tokens(loaded, batch_tokens)
+    tree = prefix_tree(sequences)
+    sources = _read_shared(loaded, sequences, tree, batch_tokens)
+    room, order = _branch_off(loaded, sequences, tree.own, sources, spare)
+    own = [_ids(sequences, tree.own[n]) for n in order]
+    _read(loaded, room, own, batch_tokens, lambda rows, h: see([order[r] for r in rows], h))
+    return room, order
+
+
+def read_ends(
+    loaded: LoadedModel,
+    sequences: Sequence[Ids],
+    *,
+    see: See,
+    kept: Sequence[int],
+    batch_tokens: int,
+) -> None:
+    """Show the states of each sequence's last `kept` tokens; nothing is kept of the sequences.
+
+    What some share before these tokens is read once. No pass is over more than `batch_tokens`
+    tokens, a single sequence excepted.
+    """
+    batch_tokens = _pass_tokens(loaded, batch_tokens)
     tree = prefix_tree(sequences, kept)
+    sources = _read_shared(loaded, sequences, tree, batch_tokens)
+    if loaded.device.type == "cpu":
+        # few rows at a time: copies of what they share stay in the cache, or near it
+        batch_tokens = min(batch_tokens, ENOUGH_TOKENS)
+    lengths = [stretch.end - stretch.start for stretch in tree.own]
+    for batch in plan_batches(lengths, batch_tokens):
+        stretches = [tree.own[i] for i in batch]
+        room, order = _branch_off(loaded, sequences, stretches, sources, 0)
+        own = [_ids(sequences, stretches[n]) for n in order]
+        states = extend_rows(loaded, room, slice(0, len(own)), own)
+        see([batch[n] for n in order], states)
+
+
+def _pass_tokens(loaded: LoadedModel, batch_tokens: int) -> int:
+    if loaded.device.type != "cpu":
+        return batch_tokens
+    # a block's inner width is 4 x its own in most architectures
+    return min(batch_tokens, CACHED_BYTES // (16 * loaded.parts.width))
+
+
+def _read_shared(
+    loaded: LoadedModel, sequences: Sequence[Ids], tree: PrefixTree, batch_tokens: int
+) -> list[Source | None]:
+    """Read what is shared, level by level; returns the row of each shared stretch, then none."""
     sources: list[Source | None] = [None] * (len(tree.shared) + 1)  # the last is that of -1
     for level in _levels(tree.shared):
         stretches = [tree.shared[node] for node in level]
@@ -68,10 +108,7 @@ def read_together(
         _read(loaded, room, [_ids(sequences, stretches[n]) for n in order], batch_tokens, None)
         for row, n in enumerate(order):
             sources[level[n]] = Source(room, row)
-    room, order = _branch_off(loaded, sequences, tree.own, sources, spare)
-    own = [_ids(sequences, tree.own[n]) for n in order]
-    _read(loaded, room, own, batch_tokens, lambda rows, h: see([order[r] for r in rows], h))
-    return room, order
+    return sources
 
 
 def _branch_off(
@@ -81,8 +118,17 @@ def _branch_off(
     sources: Sequence[Source | None],
     spare: int,
 ) -> tuple[Room, list[int]]:
-    """Return a room for some stretches, the longest first, and the stretch of each row."""
-    order = sorted(range(len(stretches)), key=lambda n: (stretches[n].start - stretches[n].end, n))
+    """Return a room for some stretches, the longest first, and the stretch of each row.
+
+    Among those of a length, what goes on from the same room stands together.
+    """
+    parents = [sources[stretch.parent] for stretch in stretches]
+    rooms = list(dict.fromkeys(id(parent.room) if parent else 0 for parent in parents))
+    places = [rooms.index(id(parent.room) if parent else 0) for parent in parents]
+    order = sorted(
+        range(len(stretches)),
+        key=lambda n: (stretches[n].start - stretches[n].end, places[n], stretches[n].parent, n),
+    )
     before = [sources[stretches[n].parent] for n in order]
     own = [len(_ids(sequences, stretches[n])) for n in order]
     return new_room(before, own, spare, sliding_layers(loaded.model.config)), order

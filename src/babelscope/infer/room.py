@@ -12,6 +12,7 @@ import math
 import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -27,6 +28,9 @@ from babelscope.errors import ModelError
 
 HUGE = 2 << 20
 """Bytes of a huge page."""
+
+FROM_PAGES = 32 << 20
+"""Bytes from which tensors come from pages of their own; smaller ones are used again."""
 
 
 @dataclass(slots=True)
@@ -94,12 +98,41 @@ def new_room(
     filled = max(lengths)
     room = Room(lengths, filled, filled + spare, sliding)
     given = next((s.room.layers for s in sources if s), {})
+    branches = _branches(sources, own)
     for layer, pair in given.items():
         _make_layer(room, layer, pair)
-        for row, source in enumerate(sources):
-            if source:
-                _branch(room, row, source, layer, own[row])
+        for branch in branches:
+            _copy(room, branch, layer)
     return room
+
+
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """Neighbouring rows that go on from one room and await the same number of tokens."""
+
+    rows: slice
+    own: int
+    source: Room
+    source_rows: Tensor
+    longest: int
+
+
+def _branches(sources: Sequence[Source | None], own: Sequence[int]) -> list[_Branch]:
+    """Return runs of rows whose keys and values are copied at once."""
+    branches: list[_Branch] = []
+    first = 0
+    for (_, count), run in groupby(
+        zip(sources, own, strict=True), lambda pair: (id(pair[0].room) if pair[0] else 0, pair[1])
+    ):
+        begun = [source for source, _ in run]
+        rows = slice(first, first + len(begun))
+        first = rows.stop
+        if begun[0]:
+            room = begun[0].room
+            places = [source.row for source in begun if source]
+            longest = max(room.lengths[place] for place in places)
+            branches.append(_Branch(rows, count, room, torch.tensor(places), longest))
+    return branches
 
 
 def _make_layer(room: Room, layer: int, like: tuple[Tensor, Tensor]) -> None:
@@ -113,17 +146,21 @@ def _make_layer(room: Room, layer: int, like: tuple[Tensor, Tensor]) -> None:
 def _zeros(like: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return zeros; on Linux from huge pages, as gigabytes in small ones take seconds to map."""
     size = math.prod(shape) * like.element_size()
-    if like.device.type != "cpu" or size < HUGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if like.device.type != "cpu" or size < FROM_PAGES or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_zeros(shape)
     memory = mmap.mmap(-1, -(-size // HUGE) * HUGE)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype, count=math.prod(shape)).view(shape)
 
 
-def _branch(room: Room, row: int, source: Source, layer: int, own: int) -> None:
-    end, length, to = source.room.filled, source.room.lengths[source.row], room.filled - own
-    for tensor, given in zip(room.layers[layer], source.room.layers[layer], strict=True):
-        tensor[row, :, to - length : to] = given[source.row, :, end - length : end]
+def _copy(room: Room, branch: _Branch, layer: int) -> None:
+    end, to, length = branch.source.filled, room.filled - branch.own, branch.longest
+    for tensor, given in zip(room.layers[layer], branch.source.layers[layer], strict=True):
+        # a shorter row's columns before its own are padding there as here
+        part = given.narrow(2, end - length, length)
+        tensor[branch.rows, :, to - length : to] = part.index_select(
+            0, branch.source_rows.to(given.device)
+        )
 
 
 def add_column(room: Room) -> None:
@@ -183,11 +220,11 @@ class _RoomLayer(CacheLayerMixin):
 
     def _written(self, tensor: Tensor, new: Tensor) -> Tensor:
         part, end = tensor[self.rows], self.room.filled
-        if min(self.own) == new.shape[-2]:
-            part[:, :, end - new.shape[-2] : end] = new
-        else:
-            for row, own in enumerate(self.own):
-                part[row, :, end - own : end] = new[row, :, -own:]
+        first = 0
+        for own, run in groupby(self.own):
+            rows = slice(first, first + sum(1 for _ in run))
+            part[rows, :, end - own : end] = new[rows, :, -own:]
+            first = rows.stop
         return part[:, :, self.begin : end]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:

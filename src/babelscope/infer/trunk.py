@@ -6,8 +6,8 @@ causal attention cannot see the padding, so it changes nothing and needs no mask
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,7 @@ from torch import Tensor, nn
 from babelscope.errors import SettingError
 from babelscope.models.loading import LoadedModel
 from babelscope.models.parts import first_tensor
-
-
-class _TrunkEndedError(Exception):
-    """Ends a forward pass after the last block; never leaves this file."""
+from babelscope.models.trunk_proof import Keep, watched
 
 
 def check_sequences(
@@ -78,47 +75,31 @@ def trunk_states(
     depths = torch.empty(parts.depth + 1, *shape, dtype=weight.dtype, device=weight.device)
     middles = depths.new_empty(parts.depth, *shape) if middle is not None else None
 
-    def keep(into: Tensor, state: Tensor) -> None:
-        into.copy_(state[rows, columns])
+    def keep(depth: int, state: Tensor) -> None:
+        depths[depth].copy_(state[rows, columns])
 
-    with _watched(parts.blocks, middle, depths, middles, keep):
+    def keep_middle(block: int, state: Tensor) -> None:
+        if middles is not None:
+            middles[block].copy_(state[rows, columns])
+
+    with watched(parts.blocks, keep), _watched_middles(parts.blocks, middle, keep_middle):
         loaded.model(input_ids=padded(sequences, loaded.device), use_cache=False)
     return TrunkStates(depths, middles)
 
 
 @contextmanager
-def _watched(
-    blocks: nn.ModuleList,
-    middle: str | None,
-    depths: Tensor,
-    middles: Tensor | None,
-    keep: Callable[[Tensor, Tensor], None],
-) -> Iterator[None]:
-    """Keep the first block's input and each block's output, then end the pass."""
+def _watched_middles(blocks: nn.ModuleList, middle: str | None, keep: Keep) -> Iterator[None]:
+    """Give `keep` what the module `middle` of each block is given; nothing without one."""
+    handles = []
+    for place, block in enumerate(blocks if middle is not None else ()):
 
-    def before(_: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-        keep(depths[0], first_tensor(args if args else kwargs["hidden_states"]))
+        def between(_: nn.Module, args: Any, kwargs: Any, place: int = place) -> None:
+            keep(place, first_tensor((*args, *kwargs.values())))
 
-    handles = [blocks[0].register_forward_pre_hook(before, with_kwargs=True)]
-    for place, block in enumerate(blocks):
-
-        def after(_: nn.Module, __: object, output: object, place: int = place) -> None:
-            keep(depths[place + 1], first_tensor(output))
-            if place == len(blocks) - 1:
-                raise _TrunkEndedError
-
-        handles.append(block.register_forward_hook(after))
-        if middle is None or middles is None:
-            continue
-
-        def between(_: nn.Module, args: Any, kwargs: Any, into: Tensor = middles[place]) -> None:
-            keep(into, first_tensor((*args, *kwargs.values())))
-
-        inner = block.get_submodule(middle)
+        inner = block.get_submodule(middle or "")
         handles.append(inner.register_forward_pre_hook(between, with_kwargs=True))
     try:
-        with suppress(_TrunkEndedError):
-            yield
+        yield
     finally:
         for handle in handles:
             handle.remove()

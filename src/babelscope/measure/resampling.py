@@ -128,6 +128,28 @@ def resampled_sums(per_context: Array, seed: int) -> Array:
     return np.asarray((by_seed * seed_draws(n_seeds, seed)).sum(axis=1))
 
 
+def resampled_columns(values: Array, contexts: Sequence[str], seed: int = 0) -> Array:
+    """Return (DRAWS, columns) means of (items, columns) over resampled contexts, NaN = missing.
+
+    The draws are those of `resampled_sums` for the same contexts and seed.
+    """
+    totals = context_totals(values.T, contexts)
+    weights = context_draws(totals.sums.shape[1], seed)
+    means = np.empty((DRAWS, values.shape[1]))
+    # where all items have data, all columns share their counts
+    counts = totals.counts if np.isnan(values).any() else totals.counts[:1]
+    for start in range(0, DRAWS, BLOCK):
+        drawn = weights[start : start + BLOCK].astype(np.float64)
+        means[start : start + BLOCK] = divided(drawn @ totals.sums.T, drawn @ counts.T)
+    return means
+
+
+def halves(n: int, repeats: int, seed: int = 0) -> NDArray[np.intp]:
+    """Return (repeats, n // 2) indices: random halves without replacement, in random order."""
+    rng = generator(seed, HALF_STREAM)
+    return np.array([rng.choice(n, size=n // 2, replace=False) for _ in range(repeats)])
+
+
 def divided(top: Array, bottom: Array) -> Array:
     """Return top / bottom, NaN where the bottom is 0 or either is missing."""
     result = np.full(np.broadcast(top, bottom).shape, np.nan)

@@ -19,12 +19,11 @@ from babelscope.errors import DataError
 from babelscope.measure.resampling import (
     DRAWS,
     FLIPS,
-    HALF_STREAM,
     Array,
     context_totals,
     divided,
     flipped_sums,
-    generator,
+    halves,
     matrix,
     paired_difference,
     resampled_sums,
@@ -35,6 +34,7 @@ __all__ = [
     "DRAWS",
     "FLIPS",
     "BestSource",
+    "about",
     "best_source",
     "compare",
     "delete_half",
@@ -218,13 +218,16 @@ def delete_half(
     value = float(statistic(np.arange(n)))
     if n < 4:  # a half would be a single item
         return Estimate(value, math.nan, math.nan, n)
-    rng = generator(seed, HALF_STREAM)
-    halves = [np.sort(rng.choice(n, size=n // 2, replace=False)) for _ in range(repeats)]
-    draws = np.array([float(statistic(half)) for half in halves])
-    if not np.isfinite(draws).any():
-        return Estimate(value, math.nan, math.nan, n)
-    low, high = interval(draws - np.nanmean(draws))
-    return Estimate(value, value + low, value + high, n)
+    drawn = [float(statistic(np.sort(half))) for half in halves(n, repeats, seed)]
+    return about(value, np.array(drawn), n)
+
+
+def about(value: float, draws: Array, n: int) -> Estimate:
+    """Return a value of n items with the spread of its random halves, centred on the value."""
+    finite = draws[np.isfinite(draws)]
+    low, high = interval(finite - finite.mean()) if finite.size else (math.nan, math.nan)
+    # a count that hardly varies may have all its draws on one side of their mean
+    return Estimate(value, value + min(low, 0.0), value + max(high, 0.0), n)
 
 
 def best_source(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -12,6 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from babelscope.errors import ModelError, SettingError
 from babelscope.models.folders import MINI, check_model_folder, folder_fingerprint, resolve_folder
+from babelscope.models.fused import fuse_activations
 from babelscope.models.parts import ModelParts, locate_parts, verify_parts
 from babelscope.models.tokenizers import (
     Tokenizer,
@@ -25,10 +29,15 @@ from babelscope.models.tokenizers import (
 
 __all__ = [
     "LoadedModel",
+    "Opened",
     "Tokenizer",
+    "check_vocabulary",
     "load_model",
     "load_tokenizer",
+    "open_folder",
     "pad_id",
+    "raise_missing",
+    "read_weights",
     "tokenizer_fingerprint",
 ]
 
@@ -73,6 +82,18 @@ class LoadedModel:
     device: torch.device
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A checked model folder whose weights are not read yet; `place` is a device or `spread`."""
+
+    name: str
+    folder: Path
+    tokenizer: Tokenizer
+    dtype: torch.dtype
+    place: str
+    trust_remote_code: bool
+
+
 def load_model(
     name: str,
     *,
@@ -90,32 +111,46 @@ def load_model(
         SettingError: the dtype or the device is unknown or absent.
         ModelError: it cannot be had, is not whole, is pickled, or its parts cannot be proved.
     """
-    place = _place(device)
+    opened = open_folder(
+        name,
+        dtype=dtype,
+        device=device,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+    )
+    model, missing = read_weights(opened, AutoModelForCausalLM, "a causal language model")
+    raise_missing(opened, missing)
+    parts = locate_parts(model)
+    fuse_activations(parts.blocks)
+    verify_parts(model, parts)
+    check_vocabulary(opened, parts.vocabulary_rows)
+    return LoadedModel(
+        model=model,
+        tokenizer=opened.tokenizer,
+        parts=parts,
+        name=name,
+        fingerprint=folder_fingerprint(opened.folder),
+        dtype=opened.dtype,
+        device=next(parts.embed.parameters()).device,
+    )
+
+
+def open_folder(
+    name: str, *, dtype: str, device: str, revision: str | None, trust_remote_code: bool
+) -> Opened:
+    """Find and check a model's folder, and read all but its weights; arguments as `load_model`.
+
+    Raises:
+        SettingError: the dtype or the device is unknown or absent.
+        ModelError: the folder cannot be had, is not whole, or is pickled.
+    """
+    place = place_of(device)
     kind = _dtype(dtype, "cpu" if name == MINI else place)
     folder = resolve_folder(name, revision=revision, code=trust_remote_code)
     check_model_folder(folder)
     _check_config(folder, name, trust_remote_code)
     tokenizer = tokenizer_in(folder, name, trust_remote_code)
-    model = _model(folder, name, kind, place, trust_remote_code)
-    parts = locate_parts(model)
-    verify_parts(model, parts)
-    largest = max(tokenizer.get_vocab().values(), default=-1)
-    if largest >= parts.vocabulary_rows:
-        raise ModelError(
-            f"model {name}",
-            expected=f"token ids below its {parts.vocabulary_rows} rows",
-            found=f"id {largest} in the tokenizer",
-            remedy="the tokenizer belongs to another model",
-        )
-    return LoadedModel(
-        model=model,
-        tokenizer=tokenizer,
-        parts=parts,
-        name=name,
-        fingerprint=folder_fingerprint(folder),
-        dtype=kind,
-        device=next(parts.embed.parameters()).device,
-    )
+    return Opened(name, folder, tokenizer, kind, place, trust_remote_code)
 
 
 def _dtype(name: str, place: str) -> torch.dtype:
@@ -126,9 +161,17 @@ def _dtype(name: str, place: str) -> torch.dtype:
     return DTYPES[name]
 
 
-def _place(device: str) -> str:
+def place_of(device: str) -> str:
+    """Return the device that `auto`, or a device's name, means here.
+
+    Raises:
+        SettingError: it is unknown or absent.
+    """
+    # a launcher's processes have a GPU each
+    own = f"cuda:{os.environ['LOCAL_RANK']}" if os.environ.get("LOCAL_RANK") else "cuda"
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return own if torch.cuda.is_available() else "cpu"
+    device = own if device == "cuda" else device
     if device in ("cpu", SPREAD):
         return device
     kind, _, number = device.partition(":")
@@ -154,31 +197,62 @@ def _check_config(folder: Path, name: str, trust_remote_code: bool) -> None:
         ) from error
 
 
-def _model(
-    folder: Path, name: str, dtype: torch.dtype, place: str, trust_remote_code: bool
-) -> PreTrainedModel:
+def read_weights(
+    opened: Opened, auto: Any, expected: str, **settings: object
+) -> tuple[PreTrainedModel, list[str]]:
+    """Return a model in evaluation mode and the parameters that the file does not give.
+
+    `auto` is the class of `transformers` that knows the model's, `expected` what people call it,
+    `settings` change its configuration.
+    Parameters of another shape than the file's count as missing; missing ones hold random numbers.
+
+    Raises:
+        ModelError: the folder holds no such model.
+    """
     try:
         with silent():
-            model, report = AutoModelForCausalLM.from_pretrained(
-                folder,
-                dtype=dtype,
-                device_map="auto" if place == SPREAD else {"": place},
+            model, report = auto.from_pretrained(
+                opened.folder,
+                dtype=opened.dtype,
+                device_map="auto" if opened.place == SPREAD else {"": opened.place},
                 use_safetensors=True,
                 local_files_only=True,
-                trust_remote_code=trust_remote_code,
+                trust_remote_code=opened.trust_remote_code,
                 output_loading_info=True,
-                ignore_mismatched_sizes=True,  # reported, and raised below with their names
+                ignore_mismatched_sizes=True,  # reported, and raised with their names
+                **settings,
             )
     except _LOAD_FAULTS as error:
-        raise ModelError(
-            f"model {name}", expected="a causal language model", found=short(error)
-        ) from error
-    # weights that the file lacks would be random: a warning elsewhere, an error here
+        raise ModelError(f"model {opened.name}", expected=expected, found=short(error)) from error
     missing = sorted(report["missing_keys"]) + sorted(k[0] for k in report["mismatched_keys"])
+    return model.eval().requires_grad_(False), missing
+
+
+def raise_missing(opened: Opened, missing: Sequence[str]) -> None:
+    """Refuse a model whose file lacks weights: a warning elsewhere, but they would be random.
+
+    Raises:
+        ModelError: something is missing.
+    """
     if missing:
         raise ModelError(
-            f"model {name}",
+            f"model {opened.name}",
             expected="weights for every parameter",
             found=f"{len(missing)} missing or of another shape, first {missing[0]}",
         )
-    return model.eval().requires_grad_(False)
+
+
+def check_vocabulary(opened: Opened, rows: int) -> None:
+    """Check that a model's embedding has a row for each entry of its tokenizer.
+
+    Raises:
+        ModelError: it has not.
+    """
+    largest = max(opened.tokenizer.get_vocab().values(), default=-1)
+    if largest >= rows:
+        raise ModelError(
+            f"model {opened.name}",
+            expected=f"token ids below its {rows} rows",
+            found=f"id {largest} in the tokenizer",
+            remedy="the tokenizer belongs to another model",
+        )

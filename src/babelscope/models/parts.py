@@ -56,7 +56,7 @@ def locate_parts(model: PreTrainedModel) -> ModelParts:
             found=f"{type(embed).__name__} and {type(unembed).__name__}",
             remedy="only causal language models are supported",
         )
-    blocks = _blocks(model, int(config.num_hidden_layers), name)
+    blocks = find_blocks(model, int(config.num_hidden_layers), name)
     rows, width = unembed.weight.shape
     soft_cap = getattr(config, "final_logit_softcapping", None)
     return ModelParts(
@@ -200,7 +200,12 @@ def _logit_scale(config: object) -> float:
     return scale / float(getattr(config, "logits_scaling", None) or 1.0)
 
 
-def _blocks(model: PreTrainedModel, depth: int, name: str) -> nn.ModuleList:
+def find_blocks(model: PreTrainedModel, depth: int, name: str) -> nn.ModuleList:
+    """Return the largest list of `depth` modules of one kind.
+
+    Raises:
+        ModelError: there is none; says what lists there are.
+    """
     lists = [
         (path, module)
         for path, module in model.named_modules()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from babelscope.records import MISSING, Estimate
-from babelscope.report.figures import KINDS, Panel, axes, dots, gaps, height, shaded
+from babelscope.report.figures import KINDS, Naming, Panel, axes, dots, gaps, height, shaded
 from babelscope.report.names import (
     estimate_text,
     is_number,
@@ -19,6 +19,7 @@ from babelscope.report.tables import (
     Variant,
     base_of,
     estimate,
+    final_steps,
     pooled,
     values,
     variants,
@@ -79,20 +80,22 @@ def _trace(
     return dots([i + shift for i, _ in rows], shown, hover, mark)
 
 
-def length_ratios(tables: Tables) -> tuple[Panel, ...]:
+def length_ratios(tables: Tables, naming: Naming = language_name) -> tuple[Panel, ...]:
     """Return a panel per variant: answer length over gold length, in per cent of the gold."""
-    names = {t: language_name(t) for t in tables.plan["targets"]}
+    names = {t: naming(t) for t in tables.plan["targets"]}
     label = "length, % of the gold’s"
     return against_base(tables, values(tables, "length_ratio"), names, label, line=100.0)
 
 
-def interference(tables: Tables) -> tuple[Panel, ...]:
+def interference(tables: Tables, naming: Naming = language_name) -> tuple[Panel, ...]:
     """Return a panel per variant: share of contest answers that equal another language's gold."""
-    found, names = interference_rows(tables)
+    found, names = interference_rows(tables, naming)
     return against_base(tables, found, names, "interference, % of contest answers")
 
 
-def interference_rows(tables: Tables) -> tuple[dict[CellKey, Estimate], dict[str, str]]:
+def interference_rows(
+    tables: Tables, naming: Naming = language_name
+) -> tuple[dict[CellKey, Estimate], dict[str, str]]:
     """Return (recipe, source, "target from:code") -> share, and the label of each such pair."""
     rows = pooled(tables, subset=None)
     rows = rows.filter(rows["measure"] == "interference").sort("target", "subset")
@@ -101,6 +104,16 @@ def interference_rows(tables: Tables) -> tuple[dict[CellKey, Estimate], dict[str
     for row in rows.to_dicts():
         pair = f"{row['target']} {row['subset']}"
         other = row["subset"].removeprefix("from:")
-        names[pair] = f"{language_name(row['target'])} ← {language_name(other)}"
+        names[pair] = f"{naming(row['target'])} ← {naming(other)}"
         found[row["recipe"], row["source"], pair] = estimate(row)
     return found, names
+
+
+def interference_tests(tables: Tables) -> dict[CellKey, dict[str, Any]]:
+    """Return the comparisons with the base of the shares of `interference_rows`, by its keys."""
+    frame = final_steps(tables.comparisons)
+    frame = frame.filter((frame["measure"] == "interference") & frame["difference"].is_finite())
+    return {
+        (r["recipe"], r["source"], f"{r['target']} from:{r['task'].partition(':')[2]}"): r
+        for r in frame.to_dicts()
+    }

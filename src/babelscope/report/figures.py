@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,9 @@ CAUSES = (
 )
 STOPS = (("newline", "new line"), ("eos", "end token"), ("length", "out of room"))
 ROW_PX, FRAME_PX = 24, 56
+
+Naming = Callable[[str], str]
+"""How a language code is written in labels."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ KINDS = {
 }
 
 
-def gains(tables: Tables) -> tuple[Panel, ...]:
+def gains(tables: Tables, naming: Naming = language_name) -> tuple[Panel, ...]:
     """Return a panel per variant: gain over the base with its interval in every target."""
     rows = differences(tables, tables.plan["main_measure"])
     targets = tables.plan["targets"]
@@ -157,7 +160,7 @@ def gains(tables: Tables) -> tuple[Panel, ...]:
         return ()
     ends = [abs(v) for r in rows.values() for v in (r["low"], r["high"], r["difference"])]
     reach = max((v for v in ends if is_number(v)), default=0.1) * 108 or 1.0
-    labels = [language_name(t) for t in targets]
+    labels = [naming(t) for t in targets]
     panels = []
     for number, variant in enumerate(v for v in variants(tables) if not v.is_base):
         own = [rows.get((variant.recipe, variant.source, t)) for t in targets]
@@ -188,7 +191,11 @@ def _kind(row: dict[str, Any]) -> str:
 
 
 def stacked(
-    tables: Tables, prefix: str, parts: Sequence[tuple[str, str]], what: str
+    tables: Tables,
+    prefix: str,
+    parts: Sequence[tuple[str, str]],
+    what: str,
+    naming: Naming = language_name,
 ) -> tuple[Panel, ...]:
     """Return a panel per target: for each variant a bar of shares that add to 100 %."""
     shares = {part: values(tables, f"{prefix}_{part}") for part, _ in parts}
@@ -214,7 +221,7 @@ def stacked(
         x = {"range": [0, 100.5], "tickvals": [0, 50, 100], "ticktext": ["0", "50", "100 %"]}
         layout = axes(labels, x) | shaded(empty)
         layout |= {"barmode": "stack", "bargap": 0.3}
-        name = language_name(target)
+        name = naming(target)
         figure = {"data": traces, "layout": layout}
         summary = f"{what} in {name}, for the base model and each tuned model"
         panels.append(

@@ -11,7 +11,8 @@ from babelscope.report.names import POSITIONS, language_name, named, variant_nam
 from babelscope.report.tables import Tables, Variant, base_of, differences, is_sure, main_map
 
 NUMBERS = 500_000
-"""The most numbers that the page carries of the lens; about 3 MB of text."""
+"""The most numbers that the page carries of the lens; about 2 MB of text."""
+UNIT, P_UNIT = 0.001, 0.0001
 LANGUAGES_KEPT = 10
 DRAWN = {
     "mass": "language mass",
@@ -38,7 +39,7 @@ class LensView:
 def lens_view(tables: Tables) -> LensView | None:
     """Pack the lens by target, variant, step, place and reading; None without rows.
 
-    Probabilities are x 100, entropies in bits, rounded to 3 decimals; missing ones are null.
+    Probabilities are x 100, entropies in bits, in whole numbers of `UNIT`; missing ones are null.
     """
     wanted = pl.col("measure").is_in([m for m in DRAWN if m != "gold"] + list(GOLD))
     frame = tables.lens.filter(wanted & pl.col("value").is_finite())
@@ -62,7 +63,7 @@ def lens_view(tables: Tables) -> LensView | None:
         "source_languages": {_owner(*o): _language(tables, o[1]) for o in tuned},
         "bases": bases | {"": next((o[0] for o in owners if not o[1]), "base")},
         "equal": _equal_golds(tables),
-        "cells": _cells(frame),
+        **_cells(frame),
         "start": _start(tables, targets, tuned),
     }
     return LensView(data, left_out)
@@ -152,28 +153,40 @@ def _within_size(tables: Tables, frame: pl.DataFrame) -> tuple[pl.DataFrame, str
 
 
 def _cells(frame: pl.DataFrame) -> dict[str, Any]:
-    """Return "target|owner|step|position|subset|measure|map" -> kind -> language -> columns."""
-    scale = pl.when(pl.col("measure") == "entropy_bits").then(1).otherwise(100)
-    numbers = [
-        pl.when(pl.col(c).is_finite()).then((pl.col(c) * scale).round(3)).alias(c)
+    """Return `depths`, and `cells`: "target|owner|step|position|..." -> kind -> language -> series.
+
+    A series is [place in `depths`, values, value - low, high - value, p], whole numbers in units
+    of `UNIT` (p of `P_UNIT`); a list of which nothing is known is empty. Whole numbers and short
+    distances make half the text that decimals would.
+    """
+    scale = pl.when(pl.col("measure") == "entropy_bits").then(1).otherwise(100) / UNIT
+    whole = [
+        pl.when(pl.col(c).is_finite()).then((pl.col(c) * scale).round().cast(pl.Int64)).alias(c)
         for c in ("value", "low", "high")
     ]
-    p = pl.when(pl.col("p_value").is_finite()).then(pl.col("p_value").round(4)).alias("p_value")
+    p = pl.when(pl.col("p_value").is_finite()).then(pl.col("p_value") / P_UNIT)
     packed = (
         frame.sort(*KEYS, "language", "depth")
-        .with_columns(*numbers, p)
+        .with_columns(*whole, p.round().cast(pl.Int64).alias("p"))
+        .with_columns(low=pl.col("value") - pl.col("low"), high=pl.col("high") - pl.col("value"))
         .group_by(*KEYS, "language", maintain_order=True)
-        .agg("depth", "value", "low", "high", "p_value")
+        .agg("depth", "value", "low", "high", "p")
     )
     cells: dict[str, Any] = {}
+    depths: dict[tuple[int, ...], int] = {}
     for row in packed.iter_rows(named=True):
         owner = _owner(row["recipe"], row["source"])
         # a base has no steps of its own
         step = row["step"] if row["source"] else 0
         place = (row["position"], row["subset"], row["measure"], row["map"])
         key = "|".join((row["target"], owner, str(step), *place))
-        series = {name: row[name] for name in ("depth", "value", "low", "high")}
+        where = depths.setdefault(tuple(row["depth"]), len(depths))
+        series = [where, *(_known(row[name]) for name in ("value", "low", "high"))]
         if row["kind"] == "difference":
-            series["p"] = row["p_value"]
+            series.append(_known(row["p"]))
         cells.setdefault(key, {}).setdefault(row["kind"], {})[row["language"]] = series
-    return cells
+    return {"cells": cells, "depths": [list(d) for d in depths]}
+
+
+def _known(numbers: list[int | None]) -> list[int | None]:
+    return numbers if any(n is not None for n in numbers) else []

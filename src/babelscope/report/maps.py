@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
+from babelscope.report.cells import Number, Row, Table, number
 from babelscope.report.names import (
     LENS_ROWS,
     NO_DATA,
@@ -21,7 +22,6 @@ from babelscope.report.names import (
     signed,
     variant_name,
 )
-from babelscope.report.panels import Table
 from babelscope.report.tables import Tables, Variant, final_steps, main_map, variants
 
 DIRECTIONS = {"rise": 1, "fall": -1}
@@ -137,11 +137,11 @@ def _cell(frame: pl.DataFrame, variant: Variant, target: str) -> pl.DataFrame:
 def comparison(tables: Tables) -> Table:
     """Return a row a model, target, depth and direction: what each map tells, and if they agree."""
     names = map_names(tables)[:2]
-    rows = tuple(
+    rows: tuple[Row, ...] = tuple(
         (
             variant_name(tables, r.variant),
             language_name(r.target),
-            str(r.depth),
+            number(r.depth, str(r.depth)),
             r.what,
             *(_told(row, r.what) for row in r.found),
             r.agreement,
@@ -163,13 +163,17 @@ def telling(tables: Tables) -> Table:
     return replace(whole, caption=f"{whole.caption}; where at least one is clear", rows=rows)
 
 
-def _told(row: dict[str, Any] | None, what: str) -> str:
+def _told(row: dict[str, Any] | None, what: str) -> Number:
     if row is None:
-        return f"no {what}"
+        return number(None, f"no {what}")
     write = points if what == "most" else signed
     span = interval(row["low"], row["high"], sign=what != "most")
     text = f"{language_name(row['language'])} {write(row['value'])} ({span})"
-    return text if what == "most" else f"{text}, {p_text(row['p_value'])}"
+    parts = [(name, row[name or "value"]) for name in ("", "low", "high", "n", "language")]
+    if what != "most":
+        text = f"{text}, {p_text(row['p_value'])}"
+        parts.append(("p, corrected", row["p_value"]))
+    return Number(text, tuple(parts))
 
 
 def quality(tables: Tables) -> Table:
@@ -180,7 +184,7 @@ def quality(tables: Tables) -> Table:
             name,
             _decimals(known.get("nats")),
             _decimals(known.get("uniform_nats")),
-            share_text(known.get("accuracy"), 1),
+            number(known.get("accuracy"), share_text(known.get("accuracy"), 1)),
             _decimals(known.get("ece"), 3),
         )
         for name, known in told.items()
@@ -190,8 +194,8 @@ def quality(tables: Tables) -> Table:
     return Table("Quality of the maps on held-out text; fewer nats are better", head, rows, 1)
 
 
-def _decimals(value: float | None, digits: int = 2) -> str:
-    return f"{value:.{digits}f}" if is_number(value) else NO_DATA
+def _decimals(value: float | None, digits: int = 2) -> Number:
+    return number(value, f"{value:.{digits}f}" if is_number(value) else NO_DATA)
 
 
 def verdict(tables: Tables) -> tuple[Markup, ...]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
 from babelscope.records import MISSING
 from babelscope.report.names import (
     NO_DATA,
@@ -219,31 +217,3 @@ def _efficiencies(tables: Tables) -> dict[CellKey, Cell]:
             span = interval(value.low, value.high)
             cells[key] = Cell(text, f"{points(value.value)} % ({span})", style(value.value))
     return cells
-
-
-def matrix_table(tables: Tables) -> list[tuple[str | Markup, ...]]:
-    """Return the rows behind the matrix: every variant and target with all its certainty."""
-    measure = tables.plan["main_measure"]
-    scores, rows = values(tables, measure), differences(tables, measure)
-    table: list[tuple[str | Markup, ...]] = []
-    for variant in variants(tables):
-        for target in tables.plan["targets"]:
-            key = (variant.recipe, variant.source, target)
-            score, row = scores.get(key, MISSING), rows.get(key)
-            line = (variant_name(tables, variant), language_name(target), estimate_text(score))
-            table.append((*line, f"{score.n:,}", *_certainty(row, base=variant.is_base)))
-    return table
-
-
-def _certainty(row: dict[str, float] | None, *, base: bool) -> tuple[str, ...]:
-    if row is None:
-        return ("—" if base else NO_DATA, *["—"] * 5)
-    needed = row["questions_needed"]
-    return (
-        f"{signed(row['difference'])} ({interval(row['low'], row['high'], sign=True)})",
-        p_text(row["p_holm"]).removeprefix(EQUALS),
-        str(row["seeds"]),
-        points(row["seed_sd"]) if is_number(row["seed_sd"]) else "one seed",
-        share_text(row["same_sign"]),
-        f"{needed:,.0f}" if is_number(needed) else "unknown",
-    )

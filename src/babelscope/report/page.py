@@ -5,17 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from babelscope.errors import StoreError
 from babelscope.report import (
     beside,
     caveats,
+    certainty,
     explain,
     figures,
     inner,
@@ -23,15 +25,16 @@ from babelscope.report import (
     maps,
     matrix,
     panels,
+    parts,
     words,
 )
+from babelscope.report.cells import Table
 from babelscope.report.examples import examples
 from babelscope.report.lensview import lens_view
 from babelscope.report.names import (
     count_text,
     isolated,
     language_name,
-    language_tag,
     measure_name,
     named,
     source_language,
@@ -48,9 +51,18 @@ def write_report(folder: Path) -> Path:
     Raises:
         StoreError: the folder holds no study, a table is broken, or the page cannot be written.
     """
-    text = render(read_study(folder))
     path = folder / "report" / "index.html"
-    unfinished = path.with_name("index.html.part")
+    write_page(path, render(read_study(folder)))
+    return path
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page whole or not at all.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    unfinished = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # lone surrogates cannot be written as UTF-8; a model's broken bytes may hold them
@@ -63,11 +75,10 @@ def write_report(folder: Path) -> Path:
             found=str(error),
             remedy="the study's tables are unharmed: free some room and run `babelscope report`",
         ) from error
-    return path
 
 
-def render(tables: Tables) -> str:
-    """Return the page as text."""
+def template(name: str) -> Template:
+    """Return a template that escapes all it is given."""
     environment = Environment(
         loader=PackageLoader("babelscope.report", "templates"),
         autoescape=True,
@@ -79,31 +90,42 @@ def render(tables: Tables) -> str:
     )
     environment.filters["bdi"] = isolated
     environment.filters["language"] = language_name
-    files = ("vendor/plotly-cartesian.min.js", "templates/report.js", "templates/lens.js")
-    scripts = [_asset(name) for name in files]
+    return environment.get_template(name)
+
+
+def render(tables: Tables) -> str:
+    """Return the page as text."""
+    files = ["vendor/plotly-cartesian.min.js", "templates/report.js", "templates/lens.js"]
+    others = parts.parts_of(tables)
+    files += ["templates/alignment.js"] if others.alignment else []
+    scripts = [asset(name) for name in files]
     drawn = _drawn(tables)
+    shown = [panel for group in drawn.values() for panel in group]
     lens = lens_view(tables)
-    return environment.get_template("page.html.j2").render(
-        policy=_policy(scripts),
+    return template("page.html.j2").render(
+        policy=policy(scripts),
         scripts=[Markup(script) for script in scripts],
-        style=Markup(_asset("templates/style.css")),
+        style=Markup(asset("templates/style.css")),
         head=_head(tables),
         answers=_answers(tables),
         notes=caveats.notes(tables),
-        headline=inner.headline(tables) or words.headline(tables),
-        scored=not inner.is_lens_only(tables),
+        headline=parts.headline(tables) or inner.headline(tables) or words.headline(tables),
+        asked=not parts.is_untested(tables),
+        parts=others,
+        scored=not (inner.is_lens_only(tables) or parts.is_untested(tables)),
         views=matrix.views(tables),
-        targets=[(t, language_name(t), language_tag(t)[0]) for t in tables.plan["targets"]],
+        targets=[(t, language_name(t)) for t in tables.plan["targets"]],
         drawn=drawn,
         lens=lens,
         map_verdict=maps.verdict(tables),
         examples=examples(tables),
         sampled=len(tables.samples),
-        tables=_tables(tables),
+        tables=tables_of(tables),
         provenance=_provenance(tables),
         cause_names=figures.CAUSES,
         stop_names=figures.STOPS,
-        figures_json=embed({p.id: p.figure for group in drawn.values() for p in group}),
+        figures_json=embed({p.id: p.figure for p in (*shown, *others.figures)}),
+        alignment_json=embed(others.alignment.data if others.alignment else {}),
         lens_json=embed(lens.data if lens else {}),
     )
 
@@ -123,8 +145,11 @@ def _drawn(tables: Tables) -> dict[str, tuple[figures.Panel, ...]]:
 
 
 def _answers(tables: Tables) -> list[words.Answer]:
+    told = list(parts.answers(tables))
+    if parts.is_untested(tables):
+        return told
     if inner.is_lens_only(tables):
-        return [inner.leaning(tables)]
+        return [inner.leaning(tables), *told]
     found = (
         words.best_sources(tables),
         words.helped_and_harmed(tables),
@@ -134,12 +159,13 @@ def _answers(tables: Tables) -> list[words.Answer]:
         inner.silence(tables),
         explain.undecided(tables),
     )
-    return [answer for answer in found if answer is not None]
+    return [*(answer for answer in found if answer is not None), *told]
 
 
-def _tables(tables: Tables) -> dict[str, panels.Table]:
+def tables_of(tables: Tables) -> dict[str, Table]:
+    """Return every table of the report by its short name; some may have no rows."""
     return {
-        "certainty": panels.certainty(tables),
+        "certainty": certainty.certainty(tables),
         "measures": panels.all_measures(tables),
         "shares": panels.shares(tables),
         "overgenerated": panels.overgenerated(tables),
@@ -167,7 +193,8 @@ def _head(tables: Tables) -> dict[str, str]:
     if model.get("dtype"):
         facts.append(str(model["dtype"]))
     size = [count_text(len(plan["targets"]), "target")]
-    if not (only := inner.is_lens_only(tables)):
+    only = inner.is_lens_only(tables) or parts.is_untested(tables)
+    if not only:
         size.insert(0, count_text(len(plan["sources"]), "source"))
         size.append(count_text(len(plan["seeds"]), "seed"))
     return {
@@ -203,7 +230,7 @@ def _provenance(tables: Tables) -> dict[str, Any]:
     return {
         "facts": [(name, _pairs(value)) for name, value in facts if value not in (None, "", {})],
         "command": str(plan.get("command") or ""),
-        "sources": panels.Table("Sources", head, tuple(sources), names=1),
+        "sources": Table("Sources", head, tuple(sources), names=1),
     }
 
 
@@ -227,11 +254,12 @@ def embed(value: object) -> Markup:
     return Markup(text)
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return the text of a file of this package."""
     return resources.files("babelscope.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _policy(scripts: list[str]) -> str:
+def policy(scripts: Sequence[str]) -> str:
     """Return a content policy: these scripts alone may run, and nothing may be fetched."""
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

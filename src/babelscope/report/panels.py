@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from markupsafe import Markup
-
 from babelscope.records import MISSING, Estimate
-from babelscope.report.beside import interference_rows
+from babelscope.report.beside import interference_rows, interference_tests
+from babelscope.report.cells import (
+    Number,
+    Row,
+    Table,
+    Text,
+    changed,
+    estimated,
+    number,
+    short,
+    starred,
+    tested,
+)
 from babelscope.report.explain import overgeneration_rows
 from babelscope.report.figures import CAUSES, STOPS
-from babelscope.report.matrix import matrix_table
 from babelscope.report.names import (
     NO_DATA,
     count_text,
-    estimate_text,
-    interval,
     is_number,
     language_name,
     measure_name,
@@ -34,48 +41,34 @@ from babelscope.report.tables import (
     Tables,
     Variant,
     compared,
+    differences,
     values,
     variants,
 )
 
-Text = str | Markup
+STARS = "* p below 0.05 after Holm’s correction, against the base model"
 SCORES = ("squad_em", "squad_f1", "mlqa_em", "mlqa_f1", "char_f1", "gold_contained")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as shown: caption, heads, rows; the first `names` columns are row heads."""
-
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[Text, ...], ...]
-    names: int = 2
-
-
-def certainty(tables: Tables) -> Table:
-    """Return every cell's score, gain, p, seeds, and questions needed."""
-    head = (
-        "Model", "Target", "Score (95 %)", "n", "Gain (95 %)", "p after Holm", "Seeds",
-        "Seeds’ SD", "Same sign", "Questions needed",
-    )  # fmt: skip
-    return Table("Scores and gains, points of 100", head, tuple(matrix_table(tables)))
 
 
 def all_measures(tables: Tables) -> Table:
     """Return the QA measures side by side; a measure without any value has no column."""
     found = {name: values(tables, name) for name in SCORES}
     found = {name: cells for name, cells in found.items() if cells}
-    rows = tuple(
-        (variant_name(tables, v), language_name(t), *(_short(c, v, t) for c in found.values()))
-        for v in variants(tables)
-        for t in tables.plan["targets"]
-    )
+    tests = {name: differences(tables, name) for name in found}
+    rows: list[Row] = []
+    for v in variants(tables):
+        for t in tables.plan["targets"]:
+            key = (v.recipe, v.source, t)
+            cells = (starred(found[m].get(key, MISSING), tests[m].get(key)) for m in found)
+            rows.append((variant_name(tables, v), language_name(t), *cells))
     head = ("Model", "Target", *(measure_name(name) for name in found))
-    return Table("All measures side by side, points of 100", head, rows if found else ())
+    return Table(
+        "All measures side by side, points of 100", head, tuple(rows) if found else (), note=STARS
+    )
 
 
-def _short(cells: Mapping[CellKey, Estimate], variant: Variant, target: str) -> str:
-    return points(cells.get((variant.recipe, variant.source, target), MISSING).value)
+def _short(cells: Mapping[CellKey, Estimate], variant: Variant, target: str) -> Number:
+    return short(cells.get((variant.recipe, variant.source, target), MISSING))
 
 
 def shares(tables: Tables) -> Table:
@@ -84,7 +77,7 @@ def shares(tables: Tables) -> Table:
     parts += [(f"stop_{key}", f"stop: {label}") for key, label in STOPS]
     parts.append(("length_ratio", "length, % of gold"))
     found = [values(tables, key) for key, _ in parts]
-    rows = tuple(
+    rows: tuple[Row, ...] = tuple(
         (variant_name(tables, v), language_name(t), *(_short(cells, v, t) for cells in found))
         for v in variants(tables)
         for t in tables.plan["targets"]
@@ -96,15 +89,16 @@ def shares(tables: Tables) -> Table:
 def overgenerated(tables: Tables) -> Table:
     """Return SQuAD F1 beside the best prefix, and the share of each loss that it explains."""
     found = overgeneration_rows(tables)
-    rows = []
+    rows: list[Row] = []
     for variant in variants(tables):
         for target in tables.plan["targets"]:
             row = found.get((variant.recipe, variant.source, target))
             if row:
                 share = share_text(row["share"]) if is_number(row["share"]) else "no loss"
                 names = (variant_name(tables, variant), language_name(target))
-                scores = tuple(points(row[key]) for key in ("f1", "prefix", "excess"))
-                loss = (signed(-row["loss"]), share) if not variant.is_base else ("—", "—")
+                scores = tuple(number(row[k], points(row[k])) for k in ("f1", "prefix", "excess"))
+                lost = (signed(-row["loss"]), share) if not variant.is_base else ("—", "—")
+                loss = (number(-row["loss"], lost[0]), number(row["share"], lost[1]))
                 rows.append((*names, *scores, *loss))
     head = (
         "Model", "Target", "SQuAD F1", "Best prefix", "Over-generation", "Change of F1",
@@ -119,13 +113,14 @@ def quality(tables: Tables) -> Table:
     extra = [c for c in ("identified", "noted") if c in tables.quality.columns]
     rows = []
     for r in tables.quality.to_dicts():
-        chrf = f"{r['chrf']:.1f}" if is_number(r["chrf"]) else NO_DATA
-        ratio = f"{r['length_ratio']:.2f}" if is_number(r["length_ratio"]) else NO_DATA
+        chrf, ratio = _decimal(r["chrf"], 1), _decimal(r["length_ratio"], 2)
         whole = (_count(r["records"]), _count(r["dropped"]))
         texts = (source_name(tables, r["source"]), r["source"], r["origin"] or "")
         more = tuple(_loose(r[c]) for c in extra)
-        kept = share_text(r["sentences_kept"], 1)
-        rows.append((*texts, *whole, share_text(r["gold_verbatim"], 1), ratio, chrf, kept, *more))
+        gold, kept = (
+            number(r[k], share_text(r[k], 1)) for k in ("gold_verbatim", "sentences_kept")
+        )
+        rows.append((*texts, *whole, gold, ratio, chrf, kept, *more))
     head = (
         "Source", "Name", "Origin", "Records", "Dropped", "Gold verbatim in its context",
         "Length ratio", "chrF", "Sentences kept", *(c.capitalize() for c in extra),
@@ -133,29 +128,38 @@ def quality(tables: Tables) -> Table:
     return Table("Training data per source", head, tuple(rows), names=1)
 
 
-def _count(value: int | None) -> str:
-    return NO_DATA if value is None else f"{value:,}"
+def _count(value: int | None) -> Number:
+    return number(value, NO_DATA if value is None else f"{value:,}")
 
 
-def _loose(value: object) -> str:
+def _decimal(value: float | None, digits: int) -> Number:
+    return number(value, f"{value:.{digits}f}" if is_number(value) else NO_DATA)
+
+
+def _loose(value: object) -> Text:
     """Write a cell whose type the study chose: a share, a count, or words."""
     if isinstance(value, float):
-        return share_text(value, 1)
+        return number(value, share_text(value, 1))
     if isinstance(value, int):
-        return f"{value:,}"
+        return _count(value)
     return str(value) if value not in (None, "") else "—"
 
 
 def interference_table(tables: Tables) -> Table:
     """Return the share of contest answers that equal another language's gold."""
     found, names = interference_rows(tables)
+    tests = interference_tests(tables)
     shown = [v for v in variants(tables) if any(k[:2] == (v.recipe, v.source) for k in found)]
-    rows = tuple(
-        (label, *(estimate_text(found.get((v.recipe, v.source, pair), MISSING)) for v in shown))
+    rows: tuple[Row, ...] = tuple(
+        (label, *(tested(found.get(k, MISSING), tests.get(k)) for k in _keys(shown, pair)))
         for pair, label in names.items()
     )
     head = ("Pair", *(variant_name(tables, v) for v in shown))
     return Table("Interference, % of contest answers (95 %)", head, rows, names=1)
+
+
+def _keys(shown: Sequence[Variant], pair: str) -> list[CellKey]:
+    return [(v.recipe, v.source, pair) for v in shown]
 
 
 def groups(tables: Tables) -> Table:
@@ -179,15 +183,15 @@ def _group(
     variant: Variant,
     name: str,
     targets: list[str],
-) -> str:
+) -> Text:
     """Return the study's own average with its certainty, else the plain mean, named so."""
     key = (variant.recipe, variant.source, f"{GROUP}{name}")
     if key in scores:
         row = rows.get(key)
         if row is None:
-            return estimate_text(scores[key])
-        gain = f"{signed(row['difference'])} ({interval(row['low'], row['high'], sign=True)})"
-        return f"{points(scores[key].value)}; {gain}, {p_text(row['p_holm'])}"
+            return estimated(scores[key])
+        told = f"{points(scores[key].value)}; {changed(row)}, {p_text(row['p_holm'])}"
+        return replace(tested(scores[key], row), text=told)
     keys = [(variant.recipe, variant.source, t) for t in targets]
     found = [scores[k].value for k in keys if k in scores and is_number(scores[k].value)]
     if not found:
@@ -207,6 +211,6 @@ def priors(tables: Tables) -> Table:
         guess = next((e for key, e in prior.items() if key[2] == target), None)
         if guess is not None:
             base = score.get(("base", "", target), MISSING)
-            rows.append((language_name(target), estimate_text(guess), estimate_text(base)))
+            rows.append((language_name(target), estimated(guess), estimated(base)))
     head = ("Target", "Commonest answer", "Base model")
     return Table("Exact match of guessing, against the base model", head, tuple(rows), names=1)

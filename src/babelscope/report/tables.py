@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ COLUMNS: dict[str, dict[str, pl.DataType]] = {
     },
     "cost": {"stage": TEXT, "cell": TEXT, "seconds": REAL},
 }
+PARTS = ("alignment", "probes", "classification", "predictors")
+"""Tables of what a study does beside its questions; each but the last has a JSON of settings."""
 PLAN_KEYS = ("name", "model", "targets", "sources", "recipes", "seeds", "main_measure")
 
 CellKey = tuple[str, str, str]
@@ -58,8 +61,19 @@ CellKey = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
+class Part:
+    """A table of `PARTS`, and what it was made from."""
+
+    frame: pl.DataFrame
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Tables:
-    """What a study left behind; each frame has at least the columns of `COLUMNS`."""
+    """What a study left behind; each frame has at least the columns of `COLUMNS`.
+
+    `parts` has those of `PARTS` that the study made.
+    """
 
     plan: dict[str, Any]
     results: pl.DataFrame
@@ -70,6 +84,7 @@ class Tables:
     quality: pl.DataFrame
     cost: pl.DataFrame
     samples: tuple[dict[str, Any], ...]
+    parts: Mapping[str, Part] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,7 +113,23 @@ def read_study(folder: Path) -> Tables:
         StoreError: no plan, or a file that cannot be read or lacks a column.
     """
     frames = {name: _frame(folder, name) for name in COLUMNS}
-    return Tables(plan=_plan(folder), samples=_samples(folder), **frames)
+    parts = {name: _part(folder, name) for name in PARTS if (folder / f"{name}.parquet").exists()}
+    return Tables(plan=_plan(folder), samples=_samples(folder), parts=parts, **frames)
+
+
+def _part(folder: Path, name: str) -> Part:
+    path = folder / f"{name}.json"
+    try:
+        frame = pl.read_parquet(folder / f"{name}.parquet")
+        settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        raise StoreError(
+            str(path.with_suffix("")),
+            expected="a table of a finished study with its settings",
+            found=str(error).splitlines()[0],
+            remedy="run the study again: what is finished stays",
+        ) from error
+    return Part(frame, settings)
 
 
 def _plan(folder: Path) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from babelscope.data import atlas
 from babelscope.data.prompts import TEMPLATES
 from babelscope.data.qa import read_qa
 from babelscope.infer.drift import measure_drift
-from babelscope.infer.footprint import token_bytes
 from babelscope.infer.generate import Decoding
+from babelscope.infer.passes import token_bytes
 from babelscope.models.encoding import encode_prompt
 from babelscope.models.loading import LoadedModel, load_model
 from babelscope.models.parts import part_names, positions_of

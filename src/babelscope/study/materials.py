@@ -50,7 +50,7 @@ def gather(plan: StudyPlan) -> Materials:
     Raises:
         DataError: a set cannot be read, is empty, or shares an id or a context with a test set.
     """
-    whole = {code: _asked(plan, code) for code in plan.targets}
+    whole = {code: _asked(plan, code) for code in plan.targets} if plan.test.data else {}
     tests: dict[tuple[str, str], QuestionSet] = {}
     for code, questions in whole.items():
         tests[QA, code] = sample_contexts(questions, plan.test.questions, plan.test.sample_seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,10 +24,11 @@ from babelscope.study.materials import QA, Materials
 from babelscope.study.plan import StudyPlan
 from babelscope.study.samples import samples
 from babelscope.study.schedule import bases, planned_cells, tunings
+from babelscope.study.score_table import SCORES_VERSION, score_table
 from babelscope.study.scores import CellScores, group_cells, guessing
 
 COMPLETE = "complete.json"
-OUTPUT_VERSION = "2"
+OUTPUT_VERSION = "3"
 """Raised whenever the same answers may give other tables than before."""
 
 MAP_QUALITY = ("nats", "uniform_nats", "accuracy", "ece")
@@ -59,8 +60,11 @@ class Study:
     maps: Mapping[str, LanguageMap]
 
 
-def plan_digest(plan: StudyPlan, materials: Materials) -> str:
-    """Return the digest of what decides a study's tables: plan, data, model, version."""
+def plan_digest(plan: StudyPlan, materials: Materials, sections: Sequence[str]) -> str:
+    """Return the digest of what decides a study's tables: plan, data, model, version.
+
+    `sections` are the keys of its parts beside questions.
+    """
     folder = resolve_folder(plan.model.name, revision=plan.model.revision)
     return digest(
         {
@@ -70,19 +74,20 @@ def plan_digest(plan: StudyPlan, materials: Materials) -> str:
             "templates": plan.templates,
             "materials": materials.digest(),
             "model": folder_fingerprint(folder),
+            "sections": sections,
         }
     )
 
 
-def is_complete(out: Path, plan: StudyPlan, materials: Materials) -> bool:
-    """Tell whether a folder holds the finished tables of just this study."""
+def is_complete(out: Path, study: str) -> bool:
+    """Tell whether a folder holds the finished tables of just the study with this digest."""
     path = out / COMPLETE
-    return path.exists() and read_json(path) == {"study": plan_digest(plan, materials)}
+    return path.exists() and read_json(path) == {"study": study}
 
 
-def mark_complete(out: Path, plan: StudyPlan, materials: Materials) -> None:
-    """Mark a folder as holding the finished tables of this study."""
-    write_json(out / COMPLETE, {"study": plan_digest(plan, materials)})
+def mark_complete(out: Path, study: str) -> None:
+    """Mark a folder as holding the finished tables of the study with this digest."""
+    write_json(out / COMPLETE, {"study": study})
 
 
 def versions() -> dict[str, str]:
@@ -100,19 +105,13 @@ def write_plan(
     out: Path,
     plan: StudyPlan,
     materials: Materials,
-    loaded: LoadedModel,
+    loaded: LoadedModel | None,
     maps: Mapping[str, LanguageMap],
+    study: str,
     command: str,
 ) -> None:
-    """Write `plan.json`: what the report tells of the study's origin."""
-    model = {
-        "name": plan.model.name,
-        "fingerprint": loaded.fingerprint,
-        "dtype": str(loaded.dtype).removeprefix("torch."),
-        "is_mini": plan.model.name == MINI,
-        "parameters": sum(p.numel() for p in loaded.model.parameters()),
-        "depth": loaded.parts.depth,
-    }
+    """Write `plan.json`: what the report tells of the study's origin; `study` is its digest."""
+    model = _model_facts(plan, loaded)
     sources = [
         {
             "name": source.name,
@@ -137,14 +136,15 @@ def write_plan(
             "recipes": [r.name for r in plan.recipes],
             "seeds": list(plan.seeds),
             "main_measure": plan.measure,
+            "scores_version": SCORES_VERSION,
             "groups": {name: list(codes) for name, codes in plan.groups.items()},
             "versions": versions(),
             "command": command,
             "settings": {r.name: asdict(r) for r in plan.recipes},
             "fingerprints": {
-                "model": loaded.fingerprint,
+                "model": model["fingerprint"],
                 "data": materials.digest(),
-                "study": plan_digest(plan, materials),
+                "study": study,
             },
             "bases": bases(plan),
             "cells": len(list(planned_cells(plan))),
@@ -152,6 +152,20 @@ def write_plan(
             "language_maps": {name: _quality(found) for name, found in maps.items()},
         },
     )
+
+
+def _model_facts(plan: StudyPlan, loaded: LoadedModel | None) -> dict[str, object]:
+    """Return what is told of a model; a study without questions leaves loading to its parts."""
+    facts: dict[str, object] = {"name": plan.model.name, "is_mini": plan.model.name == MINI}
+    if loaded is None:
+        folder = resolve_folder(plan.model.name, revision=plan.model.revision)
+        return facts | {"fingerprint": folder_fingerprint(folder)}
+    return facts | {
+        "fingerprint": loaded.fingerprint,
+        "dtype": str(loaded.dtype).removeprefix("torch."),
+        "parameters": sum(p.numel() for p in loaded.model.parameters()),
+        "depth": loaded.parts.depth,
+    }
 
 
 def _quality(language_map: LanguageMap) -> dict[str, object]:
@@ -168,6 +182,7 @@ def write_outputs(out: Path, study: Study) -> None:
     found = pl.concat([tables.results(name, cells), prior_rows(study)])
     write_frame(out / "results.parquet", found)
     write_text(out / "results.csv", inert_frame(found).write_csv())
+    write_frame(out / "scores.parquet", score_table(study.cells, materials.tests))
     write_frame(out / "comparisons.parquet", tables.comparisons(cells, study.bases))
     write_frame(out / "best.parquet", tables.best(plan, cells))
     write_frame(out / "transfer.parquet", tables.transfer(plan, study.cells, study.bases))

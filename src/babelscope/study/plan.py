@@ -12,6 +12,8 @@ from babelscope.data.parallel import TRANSLATION, translation_template
 from babelscope.data.prompts import TEMPLATES, read_templates
 from babelscope.errors import SettingError
 from babelscope.languages import language
+from babelscope.study.align_plan import align_plan
+from babelscope.study.classify_plan import ClassifyPlan, classify_plan
 from babelscope.study.plan_checks import check_plan
 from babelscope.study.plan_records import (
     COUNTED,
@@ -25,6 +27,7 @@ from babelscope.study.plan_records import (
     StudyPlan,
     TestPlan,
 )
+from babelscope.study.probe_plan import probe_plan
 from babelscope.study.values import Table
 
 __all__ = [
@@ -43,6 +46,7 @@ __all__ = [
 ]
 
 TASKS = ("qa", "translation")
+NOTHING_ASKED = TestPlan(data="", answers=False)
 
 
 def read_plan(path: Path, settings: Sequence[str] = ()) -> StudyPlan:
@@ -96,7 +100,7 @@ def plan_of(document: Mapping[str, object], name: str) -> StudyPlan:
     templates = dict(TEMPLATES)
     if extra := top.text("templates", ""):
         templates |= read_templates(Path(extra))
-    test = _test(top.table("test"), folders)
+    test = _test(top.table("test"), folders) if "test" in top.names() else NOTHING_ASKED
     if test.translated_from:
         templates[TRANSLATION] = translation_template(test.translated_from)
     plan = StudyPlan(
@@ -110,6 +114,9 @@ def plan_of(document: Mapping[str, object], name: str) -> StudyPlan:
         targets=tuple(language(code).code for code in top.texts("targets")),
         test=test,
         lens=_lens(top.table("lens"), folders),
+        align=align_plan(top.table("align"), folders) if "align" in top.names() else None,
+        probe=probe_plan(top.table("probe"), folders) if "probe" in top.names() else None,
+        classify=_classify(top.table("classify"), folders),
         measure=top.choice("measure", MEASURES, "mlqa_f1"),
         save_steps=top.integer("save_steps", 0, low=0),
         batch_tokens=top.integer("batch_tokens", 8192, low=1),
@@ -119,6 +126,17 @@ def plan_of(document: Mapping[str, object], name: str) -> StudyPlan:
     top.done()
     check_plan(plan)
     return plan
+
+
+def _classify(table: Table, folders: Mapping[str, str]) -> tuple[ClassifyPlan, ...]:
+    """Return a plan for `[classify]`, or one for each of its tables, `[classify.nli]` and so on."""
+    if not table.names():
+        return ()
+    if "data" in table.names():
+        return (classify_plan(table, folders),)
+    plans = tuple(classify_plan(table.table(name), folders) for name in table.names())
+    table.done()
+    return plans
 
 
 def _codes(codes: Sequence[str]) -> tuple[str, ...]:

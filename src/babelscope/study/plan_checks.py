@@ -25,7 +25,10 @@ def check_plan(plan: StudyPlan) -> None:
         if len(set(items)) != len(items):
             raise SettingError(f"study, {what}", expected="each once", found=str(list(items)))
     _check_lens(plan)
-    _check_test(plan)
+    if plan.test.data:
+        _check_test(plan)
+    else:
+        _check_untested(plan)
     for recipe in plan.recipes:
         if recipe.template not in plan.templates:
             raise SettingError(
@@ -66,6 +69,19 @@ def _check_lens(plan: StudyPlan) -> None:
             found="generated",
             remedy="set test.answers = true",
         )
+
+
+def _check_untested(plan: StudyPlan) -> None:
+    """Check a plan that asks no questions: nothing in it may need them."""
+    if not (plan.align or plan.probe or plan.classify):
+        raise SettingError(
+            "study", expected="[test], [align], [probe] or [classify]", found="none of them"
+        )
+    for what, given in (("sources", plan.sources), ("lens.questions", plan.lens.questions)):
+        if given:
+            raise SettingError(
+                f"study, {what}", expected="[test] with questions for it", found="no [test]"
+            )
 
 
 def _check_test(plan: StudyPlan) -> None:

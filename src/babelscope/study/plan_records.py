@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from babelscope.adapt.recipes import Recipe
 from babelscope.data.prompts import TEMPLATES, Template
+from babelscope.study.align_plan import AlignPlan
+from babelscope.study.classify_plan import ClassifyPlan
+from babelscope.study.probe_plan import ProbePlan
 
 MEASURES = ("mlqa_f1", "mlqa_em", "squad_f1", "squad_em", "char_f1", "gold_contained")
 POSITIONS = ("last", "gold", "generated")
@@ -89,7 +92,10 @@ class LensPlan:
 
 @dataclass(frozen=True, slots=True)
 class StudyPlan:
-    """Everything that a study does."""
+    """Everything that a study does.
+
+    Without test data no question is asked: `align`, `probe` and `classify` are all there is.
+    """
 
     name: str
     title: str
@@ -100,6 +106,9 @@ class StudyPlan:
     targets: tuple[str, ...]
     test: TestPlan
     lens: LensPlan
+    align: AlignPlan | None = None
+    probe: ProbePlan | None = None
+    classify: tuple[ClassifyPlan, ...] = ()
     measure: str = "mlqa_f1"
     save_steps: int = 0
     batch_tokens: int = 8192

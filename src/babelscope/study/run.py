@@ -8,10 +8,19 @@ from babelscope.infer.lens import LensSettings, prepare_lens
 from babelscope.models.loading import load_model
 from babelscope.study.costs import CostBook
 from babelscope.study.lens_maps import study_maps
-from babelscope.study.materials import gather
-from babelscope.study.output import Study, is_complete, mark_complete, write_outputs, write_plan
+from babelscope.study.materials import Materials, gather
+from babelscope.study.output import (
+    Study,
+    is_complete,
+    mark_complete,
+    plan_digest,
+    write_outputs,
+    write_plan,
+)
 from babelscope.study.plan import StudyPlan
+from babelscope.study.predictor_step import write_predictors
 from babelscope.study.schedule import bases, planned_cells, tunings
+from babelscope.study.sections import do_sections, planned_sections
 from babelscope.study.work import Watch, Work, execute
 
 
@@ -27,8 +36,32 @@ def run_study(
             finished stays and is not done again.
     """
     materials = gather(plan)
-    if is_complete(out, plan, materials):
+    sections = planned_sections(plan)
+    study = plan_digest(plan, materials, [section.key for section in sections])
+    if is_complete(out, study):
         return out
+    costs = CostBook(out / "cost.csv")
+    pieces = len(list(planned_cells(plan))) + tunings(plan)
+    total = pieces + len(sections)
+    if plan.test.data:
+        work = _work(plan, materials, out, costs, watch, total)
+        write_plan(out, plan, materials, work.loaded, work.maps, study, command)
+        scores, seen = execute(work)
+        maps = work.maps
+    else:
+        write_plan(out, plan, materials, None, {}, study, command)
+        scores, seen, maps = {}, {}, {}
+    write_outputs(out, Study(plan, materials, bases(plan), scores, seen, maps))
+    do_sections(sections, out, costs, watch, pieces, total)
+    write_predictors(plan, out)
+    mark_complete(out, study)
+    return out
+
+
+def _work(
+    plan: StudyPlan, materials: Materials, out: Path, costs: CostBook, watch: Watch, total: int
+) -> Work:
+    """Load the model, and make the lens if the plan asks for one."""
     loaded = load_model(
         plan.model.name,
         dtype=plan.model.dtype,
@@ -42,19 +75,4 @@ def run_study(
         maps = study_maps(plan, materials, loaded, store / "maps")
         tables = {name: found.probability for name, found in maps.items()}
         lens = prepare_lens(loaded, tables, LensSettings(half_depths=plan.lens.half_depths))
-    work = Work(
-        plan,
-        materials,
-        loaded,
-        store,
-        CostBook(out / "cost.csv"),
-        maps,
-        lens,
-        watch,
-        len(list(planned_cells(plan))) + tunings(plan),
-    )
-    write_plan(out, plan, materials, loaded, maps, command)
-    scores, seen = execute(work)
-    write_outputs(out, Study(plan, materials, bases(plan), scores, seen, maps))
-    mark_complete(out, plan, materials)
-    return out
+    return Work(plan, materials, loaded, store, costs, maps, lens, watch, total)

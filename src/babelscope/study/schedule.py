@@ -27,6 +27,9 @@ def stage_totals(plan: StudyPlan) -> dict[str, int]:
         "answer": len(cells) if plan.test.answers else 0,
         "lens": sum((cell.task, cell.target) in seen for cell in cells),
         "tune": tunings(plan),
+        "align": int(plan.align is not None),
+        "probe": int(plan.probe is not None),
+        "classify": int(bool(plan.classify)),
     }
     return {stage: total for stage, total in totals.items() if total}
 
@@ -97,7 +100,7 @@ def planned_variants(plan: StudyPlan) -> Iterator[tuple[Recipe, Variant]]:
 
 def planned_cells(plan: StudyPlan) -> Iterator[Cell]:
     """Yield every cell of a plan, in the order of work."""
-    tasks = [(QA, t) for t in plan.targets]
+    tasks = [(QA, t) for t in plan.targets] if plan.test.data else []
     tasks += [(f"{CONTEST}{s}", t) for t, s in plan.test.contests]
     for _, variant in planned_variants(plan):
         for task, target in tasks:

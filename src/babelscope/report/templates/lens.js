@@ -20,6 +20,23 @@
     return option ? option.textContent : "";
   };
 
+  // Series come as whole numbers: the place of their depths, values, the distances of low and
+  // high from them, and p; an empty list means that none is known.
+  const unpack = ([place, value, below, above, p]) => {
+    const depth = lens.depths[place];
+    const part = (numbers, turn) => depth.map((_, i) => {
+      const x = numbers && numbers.length ? numbers[i] : null;
+      return known(x) ? turn(x, i) : null;
+    });
+    return {
+      depth,
+      value: part(value, (x) => x / 1000),
+      low: part(below, (x, i) => (value[i] - x) / 1000),
+      high: part(above, (x, i) => (value[i] + x) / 1000),
+      p: part(p, (x) => x / 10000),
+    };
+  };
+
   // A series is named "measure language": the gold's view holds two measures of each language.
   const named = (key) => {
     const [measure, language] = key.split(" ");
@@ -163,7 +180,7 @@
     const map = MAPPED.includes(chosen("drawn")) ? chosen("map") : "";
     return Object.fromEntries(measures.flatMap((m) => {
       const key = [chosen("target"), owner, step, chosen("position"), chosen("subset"), m, map].join("|");
-      return Object.entries((lens.cells[key] || {})[kind] || {}).map(([l, s]) => [`${m} ${l}`, s]);
+      return Object.entries((lens.cells[key] || {})[kind] || {}).map(([l, s]) => [`${m} ${l}`, unpack(s)]);
     }));
   };
 

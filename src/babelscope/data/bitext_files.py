@@ -1,0 +1,206 @@
+"""Where parallel texts come from: atlas, line-parallel files, pairs, treebanks, two columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from babelscope.data.sources import AtlasSplit, languages_named, listed, locate, read_text
+from babelscope.data.texts import PAIRS, read_lines
+from babelscope.errors import DataError, LanguageError
+from babelscope.languages import language as find_language
+
+TREEBANK, COLUMNS = ".conllu", ".tsv"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One language's texts by id; `contexts` only where items belong to larger ones."""
+
+    texts: Mapping[str, str]
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+def read_sides(data: str, codes: Sequence[str], unit: str) -> dict[str, dict[str, Side]]:
+    """Return sides by the name of the set and the code of the language.
+
+    Raises:
+        DataError: as `bitext.read_bitext`.
+    """
+    name = Path(data).name or data
+    if data.partition(":")[0] == "atlas":
+        return {data: {code: _atlas(data, code, unit) for code in codes}}
+    path = Path(data).expanduser()
+    if "{language}" in data:
+        return {name: _filled(data, codes)}
+    if path.is_file():
+        return {name: _two_columns({codes[1]: path}, codes, data)}
+    if not path.is_dir():
+        raise DataError(
+            data, expected="atlas, a folder, a file or a path with {language}", found="no such file"
+        )
+    if treebanks := sorted(path.rglob(f"*{TREEBANK}")):
+        return {name: {code: _treebank(_of(treebanks, code, path)) for code in codes}}
+    if pairs := sorted(path.glob(f"{PAIRS}*")):
+        return _pairs(pairs, codes, path)
+    lines = {code: read_lines(path, code) for code in codes}
+    return {name: _aligned(lines, data, _articles(path))}
+
+
+def _atlas(data: str, code: str, unit: str) -> Side:
+    from babelscope.data import atlas, atlas_tasks  # only here: they load Babel
+
+    place = locate(data, code)
+    split = place.split if isinstance(place, AtlasSplit) and ":" in data else None
+    if unit == "word":
+        return Side(atlas_tasks.names(code, split))
+    pool = atlas.territories() if split is None else atlas.split_territories(split)
+    return Side({t.code: s for t, s in zip(pool, atlas.sentences(code, split), strict=True)})
+
+
+def _filled(data: str, codes: Sequence[str]) -> dict[str, Side]:
+    """Read one file a language; tables of two columns have none for the first language."""
+    if Path(data).suffix == COLUMNS:
+        return _two_columns({code: _file(data, code) for code in codes[1:]}, codes, data)
+    files = {code: _file(data, code) for code in codes}
+    if Path(data).suffix == TREEBANK:
+        return {code: _treebank(path) for code, path in files.items()}
+    return _aligned({code: _lines(path) for code, path in files.items()}, data, [])
+
+
+def _file(data: str, code: str) -> Path:
+    place = locate(data, code)
+    if not isinstance(place, Path):
+        raise DataError(data, expected="files", found=str(place))
+    return place
+
+
+def _lines(path: Path) -> list[str]:
+    return [line.strip() for line in read_text(path).rstrip("\r\n").split("\n")]
+
+
+def _aligned(
+    lines: Mapping[str, Sequence[str]], data: str, articles: Sequence[str]
+) -> dict[str, Side]:
+    counts = {code: len(found) for code, found in lines.items()}
+    if len(set(counts.values())) > 1:
+        raise DataError(
+            f"{data}, lines that are translations",
+            expected="as many lines in each language",
+            found=", ".join(f"{n} in {code}" for code, n in counts.items()),
+        )
+    ids = [f"{number:05d}" for number in range(next(iter(counts.values())))]
+    contexts = dict(zip(ids, articles, strict=True)) if len(articles) == len(ids) else {}
+    return {
+        code: Side(dict(zip(ids, found, strict=True)), contexts) for code, found in lines.items()
+    }
+
+
+def _articles(folder: Path) -> list[str]:
+    """Return the article of each line, where FLORES's table of them stands beside the folder."""
+    path = folder.parent / f"metadata_{folder.name}.tsv"
+    if not path.is_file():
+        return []
+    head, *rows = _lines(path)
+    names = head.split("\t")
+    return [row.split("\t")[names.index("URL")] for row in rows] if "URL" in names else []
+
+
+def _pairs(files: Sequence[Path], codes: Sequence[str], folder: Path) -> dict[str, dict[str, Side]]:
+    """Read `tatoeba.A-B.A` and `.B` for the first language with each other one."""
+    by_pair: dict[frozenset[str], dict[str, Path]] = {}
+    for path in files:
+        both = frozenset(_code(part) for part in path.name.split(".")[1].split("-"))
+        by_pair.setdefault(both, {})[_code(path.suffix[1:])] = path
+    found = {}
+    for code in codes[1:]:
+        pair = by_pair.get(frozenset({codes[0], code}), {})
+        if len(pair) != 2:
+            raise DataError(
+                f"folder {folder}",
+                expected=f"both files of {codes[0]} and {code}",
+                found=listed([path.name for path in pair.values()] or [p.name for p in files]),
+            )
+        lines = {c: _lines(pair[c]) for c in (codes[0], code)}
+        found[f"{folder.name} {codes[0]}-{code}"] = _aligned(lines, str(folder), [])
+    return found
+
+
+def _code(name: str) -> str:
+    try:
+        return find_language(name).code
+    except LanguageError:
+        return name
+
+
+def _of(treebanks: Sequence[Path], code: str, folder: Path) -> Path:
+    found = [p for p in treebanks if _code(p.stem.split("_")[0]) == code] or [
+        p for p in treebanks if find_language(code) in languages_named(Path(p.name))
+    ]
+    if len(found) != 1:
+        raise DataError(
+            f"folder {folder}",
+            expected=f"one treebank of {code}, named as en_pud-ud-test.conllu",
+            found=listed([p.name for p in found or treebanks]),
+        )
+    return found[0]
+
+
+def _treebank(path: Path) -> Side:
+    """Read the comments `sent_id`, `text` and `newdoc id` of a CoNLL-U file."""
+    texts: dict[str, str] = {}
+    contexts: dict[str, str] = {}
+    identity = document = ""
+    repeated = 0
+    for line in _lines(path):
+        key, equals, value = line.removeprefix("#").partition("=")
+        if not line.startswith("#") or not equals:
+            continue
+        match key.strip():
+            case "newdoc id":
+                document = value.strip()
+            case "sent_id":
+                identity = value.strip()
+            case "text" if identity in texts:
+                repeated += 1
+            case "text":
+                texts[identity] = value.strip()
+                contexts[identity] = document or identity
+    if not texts:
+        raise DataError(
+            str(path), expected="CoNLL-U with the comments sent_id and text", found="none"
+        )
+    return Side(texts, contexts, {f"repeated sent_id in {path.name}": repeated} if repeated else {})
+
+
+def _two_columns(files: Mapping[str, Path], codes: Sequence[str], data: str) -> dict[str, Side]:
+    """Read tables that translate the first language; of a repeated entry the first row counts."""
+    if list(files) != list(codes[1:]):
+        raise DataError(
+            data,
+            expected="two languages for a table of two columns",
+            found=", ".join(codes),
+            remedy="give a path with {language} to read several tables",
+        )
+    sides: dict[str, Side] = {}
+    for code, path in files.items():
+        texts: dict[str, str] = {}
+        repeated = 0
+        for number, line in enumerate(_lines(path), 1):
+            if not line:
+                continue
+            cells = [cell.strip() for cell in line.split("\t")]
+            if len(cells) != 2:
+                raise DataError(
+                    f"{path} line {number}", expected="two columns", found=str(len(cells))
+                )
+            repeated += cells[0] in texts
+            texts.setdefault(*cells)
+        sides[code] = Side(
+            texts,
+            dropped={f"repeated entry of {codes[0]} for {code}": repeated} if repeated else {},
+        )
+    entries = {entry: entry for side in sides.values() for entry in side.texts}
+    return {codes[0]: Side(entries), **sides}

@@ -1,0 +1,145 @@
+"""A model without its head, decoder or encoder: embedding and blocks, found and proved.
+
+Depth 0 is the input of the first block, depth d the output of block d, before any final norm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModel
+
+from babelscope.errors import ModelError
+from babelscope.identity import digest
+from babelscope.models.folders import folder_fingerprint
+from babelscope.models.fused import fuse_activations
+from babelscope.models.loading import (
+    LoadedModel,
+    Tokenizer,
+    check_vocabulary,
+    open_folder,
+    raise_missing,
+    read_weights,
+    tokenizer_fingerprint,
+)
+from babelscope.models.parts import find_blocks
+from babelscope.models.trunk_proof import is_causal, verify_trunk
+
+UNLIMITED = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """A model that gives hidden states, in evaluation mode, whatever its head.
+
+    `causal`: a position sees none to its right. `fingerprint` is that of configuration, weights
+    and adapter; `max_tokens` is the longest sequence that has positions, None without a limit.
+    """
+
+    model: nn.Module
+    tokenizer: Tokenizer
+    embed: nn.Module
+    blocks: nn.ModuleList
+    width: int
+    depth: int
+    causal: bool
+    name: str
+    fingerprint: str
+    tokenizer_fingerprint: str
+    dtype: torch.dtype
+    device: torch.device
+    max_tokens: int | None
+
+
+def load_trunk(
+    name: str,
+    *,
+    dtype: str = "auto",
+    device: str = "auto",
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+) -> Trunk:
+    """Load a decoder or an encoder without its head; arguments and checks as `load_model`.
+
+    A checkpoint with any head will do. Weights that only modules after the final norm use, such
+    as a pooler's, may be missing: they cannot change a hidden state.
+
+    Raises:
+        SettingError: the dtype or the device is unknown or absent.
+        ModelError: it cannot be had, is not whole, is pickled, or its blocks cannot be proved.
+    """
+    opened = open_folder(
+        name, dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code
+    )
+    model, missing = read_weights(opened, AutoModel, "a decoder or an encoder")
+    if model.config.is_encoder_decoder:
+        raise ModelError(
+            f"model {name}", expected="a decoder or an encoder", found="both in one model"
+        )
+    config = model.config.get_text_config()
+    embed = model.get_input_embeddings()
+    blocks = find_blocks(model, int(config.num_hidden_layers), name)
+    fuse_activations(blocks)
+    idle = verify_trunk(model, blocks)
+    prefixes = tuple(f"{path}." for path, module in model.named_modules() if module in idle)
+    raise_missing(opened, [key for key in missing if not key.startswith(prefixes)])
+    check_vocabulary(opened, int(embed.weight.shape[0]))
+    return Trunk(
+        model=model,
+        tokenizer=opened.tokenizer,
+        embed=embed,
+        blocks=blocks,
+        width=int(config.hidden_size),
+        depth=len(blocks),
+        causal=is_causal(model, blocks),
+        name=name,
+        fingerprint=folder_fingerprint(opened.folder),
+        tokenizer_fingerprint=tokenizer_fingerprint(opened.tokenizer),
+        dtype=opened.dtype,
+        device=embed.weight.device,
+        max_tokens=token_limit(model, embed, opened.tokenizer),
+    )
+
+
+def trunk_of(loaded: LoadedModel, *, adapter: str = "") -> Trunk:
+    """Return the trunk of a loaded decoder; it looks through whatever adapter is in use.
+
+    `adapter` is the fingerprint of that adapter, which becomes part of the trunk's own.
+    """
+    parts = loaded.parts
+    return Trunk(
+        model=loaded.model,
+        tokenizer=loaded.tokenizer,
+        embed=parts.embed,
+        blocks=parts.blocks,
+        width=parts.width,
+        depth=parts.depth,
+        causal=is_causal(loaded.model, parts.blocks),
+        name=loaded.name,
+        fingerprint=digest([loaded.fingerprint, adapter]) if adapter else loaded.fingerprint,
+        tokenizer_fingerprint=tokenizer_fingerprint(loaded.tokenizer),
+        dtype=loaded.dtype,
+        device=loaded.device,
+        max_tokens=token_limit(loaded.model, parts.embed, loaded.tokenizer),
+    )
+
+
+def token_limit(model: nn.Module, embed: nn.Module, tokenizer: Tokenizer) -> int | None:
+    """Return the most tokens that both the configuration and the tokenizer allow."""
+    config: Any = model.config
+    room = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if room:
+        # RoBERTa counts positions from the one behind that of padding
+        tables = [m for m in model.modules() if isinstance(m, nn.Embedding) and m is not embed]
+        spent = [
+            m.padding_idx + 1
+            for m in tables
+            if m.num_embeddings == room and m.padding_idx is not None
+        ]
+        room -= max(spent, default=0)
+    # a tokenizer without a limit says so with a huge number
+    limits = [int(n) for n in (room, tokenizer.model_max_length) if n and n < UNLIMITED]
+    return min(limits, default=None)

@@ -1,0 +1,211 @@
+"""Two studies paired question by question: what they share, and why they may not be compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from babelscope.errors import SettingError, StoreError
+from babelscope.measure.stats import compare, estimate, holm
+from babelscope.records import Comparison, Estimate
+from babelscope.report.tables import (
+    CellKey,
+    Tables,
+    Variant,
+    base_of,
+    final_steps,
+    read_study,
+    variants,
+)
+
+KEY = ("recipe", "source", "target")
+NEEDED = (*KEY, "seed", "step", "task", "id", "context_id", "question")
+Cells = dict[CellKey, pl.DataFrame]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of two studies: where it is, its tables, and the scores of each question by cell."""
+
+    folder: Path
+    tables: Tables
+    cells: Cells
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A model in a target that both studies have: two estimates on shared questions, B minus A.
+
+    `p_holm` is corrected over all pairs of the same kind ("score" or "gain").
+    """
+
+    kind: str
+    key: CellKey
+    first: Estimate
+    second: Estimate
+    found: Comparison
+    p_holm: float = math.nan
+    seeds: str = ""
+
+
+def read_side(folder: Path) -> Side:
+    """Read a study with the scores of each question.
+
+    Raises:
+        StoreError: no study, or none with scores of questions.
+    """
+    tables = read_study(folder)
+    path = folder / "scores.parquet"
+    measure = tables.plan["main_measure"]
+    if not path.is_file():
+        raise StoreError(
+            str(path),
+            expected="the scores of each question",
+            found="no such file",
+            remedy="run the study again with this version: its answers are kept",
+        )
+    try:
+        frame = pl.read_parquet(path, columns=[*NEEDED, measure])
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StoreError(str(path), expected="a table of scores", found=str(error)) from error
+    frame = frame.filter(pl.col("task") == tables.plan.get("task", "qa")).rename({measure: "value"})
+    parts = final_steps(frame).partition_by(*KEY, as_dict=True)
+    return Side(folder, tables, {(str(r), str(s), str(t)): f for (r, s, t), f in parts.items()})
+
+
+def check_comparable(a: Side, b: Side) -> None:
+    """Refuse two studies whose numbers do not measure the same.
+
+    Raises:
+        SettingError: another task, measure, version of the scores, no target, no model or no
+            question in common, or other questions under the same ids.
+    """
+    what = f"comparing {a.folder} with {b.folder}"
+    for key, name in (
+        ("task", "task"),
+        ("asked", "form of the questions"),
+        ("main_measure", "measure"),
+        ("scores_version", "version of the scores"),
+    ):
+        one, other = (side.tables.plan.get(key) for side in (a, b))
+        if one != other:
+            raise SettingError(what, expected=f"the same {name}", found=f"{one} and {other}")
+    targets = [side.tables.plan["targets"] for side in (a, b)]
+    if not set(targets[0]) & set(targets[1]):
+        found = " and ".join(", ".join(codes) for codes in targets)
+        raise SettingError(what, expected="a target that both have", found=found)
+    keys = set(a.cells) & set(b.cells)
+    if not keys:
+        raise SettingError(what, expected="a model and target that both scored", found="none")
+    shared = changed = 0
+    for cell in keys:
+        both = _questions(a.cells[cell]).join(_questions(b.cells[cell]), on="id")
+        shared += both.height
+        changed += both.filter(pl.col("question") != pl.col("question_right")).height
+    if changed:
+        found = f"another text under {changed} of {shared} shared ids"
+        raise SettingError(what, expected="the same questions", found=found)
+    if not shared:
+        raise SettingError(what, expected="questions with ids that both have", found="none")
+
+
+def _questions(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select("id", "question").unique("id", keep="first")
+
+
+def pairs(a: Side, b: Side) -> tuple[Pair, ...]:
+    """Return every score, then every gain over the own base, that both studies have.
+
+    Differences are B minus A on shared questions, their contexts resampled and flipped together;
+    seeds that both have are paired, of others the means.
+    """
+    scores = [p for key in _keys(a, b) if (p := _score(a, b, key))]
+    gains = [p for key in _keys(a, b) if key[1] and (p := _gain(a, b, key))]
+    return (*_corrected(scores), *_corrected(gains))
+
+
+def _keys(a: Side, b: Side) -> Iterator[CellKey]:
+    for variant in variants(a.tables):
+        for target in a.tables.plan["targets"]:
+            key = (variant.recipe, variant.source, target)
+            if key in a.cells and key in b.cells:
+                yield key
+
+
+def _corrected(found: list[Pair]) -> list[Pair]:
+    p = holm(np.array([pair.found.p_value for pair in found]))
+    return [replace(pair, p_holm=float(q)) for pair, q in zip(found, p, strict=True)]
+
+
+def _score(a: Side, b: Side, key: CellKey) -> Pair | None:
+    ids, contexts = _shared([a.cells[key], b.cells[key]])
+    if not ids:
+        return None
+    one, other, seeds = _paired(a.cells[key], b.cells[key], ids)
+    return _pair("score", key, (one, other), contexts, seeds)
+
+
+def _gain(a: Side, b: Side, key: CellKey) -> Pair | None:
+    frames = []
+    for side in (a, b):
+        base = base_of(side.tables, Variant(key[0], key[1]))
+        frames += [side.cells[key], side.cells.get((base.recipe, "", key[2]))]
+    known = [frame for frame in frames if frame is not None]
+    if len(known) < len(frames):
+        return None
+    ids, contexts = _shared(known)
+    if not ids:
+        return None
+    one, other, seeds = _paired(known[0], known[2], ids)
+    bases = [_values(frame, ids)[1] for frame in (known[1], known[3])]
+    return _pair("gain", key, (one - bases[0], other - bases[1]), contexts, seeds)
+
+
+def _pair(
+    kind: str,
+    key: CellKey,
+    values: tuple[NDArray[np.float64], NDArray[np.float64]],
+    contexts: list[str],
+    seeds: str,
+) -> Pair:
+    one, other = values
+    found = compare(other, one, contexts)
+    return Pair(kind, key, estimate(one, contexts), estimate(other, contexts), found, seeds=seeds)
+
+
+def _shared(frames: list[pl.DataFrame]) -> tuple[list[str], list[str]]:
+    """Return the ids that all frames have, sorted, and their contexts."""
+    kept = frames[0].select("id", "context_id").unique("id", keep="first").sort("id")
+    for frame in frames[1:]:
+        kept = kept.filter(pl.col("id").is_in(frame["id"].unique().to_list()))
+    return kept["id"].to_list(), kept["context_id"].to_list()
+
+
+def _values(frame: pl.DataFrame, ids: list[str]) -> tuple[list[int], NDArray[np.float64]]:
+    """Return the seeds and their (seeds, items) values in the order of the ids."""
+    order = pl.DataFrame({"id": ids})
+    seeds = sorted(frame["seed"].unique().to_list())
+    rows = [
+        order.join(frame.filter(pl.col("seed") == s), on="id", how="left", maintain_order="left")
+        for s in seeds
+    ]
+    return seeds, np.stack([row["value"].to_numpy() for row in rows])
+
+
+def _paired(
+    a: pl.DataFrame, b: pl.DataFrame, ids: list[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
+    """Return both sides by shared seeds, else each side's mean over its own, and which it was."""
+    (one, left), (other, right) = _values(a, ids), _values(b, ids)
+    shared = sorted(set(one) & set(other))
+    if shared:
+        rows = [left[[one.index(s) for s in shared]], right[[other.index(s) for s in shared]]]
+        return rows[0], rows[1], str(len(shared))
+    means = [side.mean(axis=0, keepdims=True) for side in (left, right)]
+    return means[0], means[1], "means"

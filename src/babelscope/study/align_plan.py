@@ -1,0 +1,72 @@
+"""The section `[align]` of a study, and what the command `align` is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from babelscope.data.bitext import UNITS
+from babelscope.errors import SettingError
+from babelscope.languages import language
+from babelscope.study.values import Table
+
+POOLINGS = ("mean", "last", "increasing", "decreasing", "first", "word")
+SPAN_POOLINGS = ("first", "word")
+
+
+@dataclass(frozen=True, slots=True)
+class AlignPlan:
+    """What is aligned: texts, the languages that share them, and how a text becomes one state.
+
+    Without `languages` a study's targets are meant. `limit` keeps the first items (0: all).
+    `maps` asks for PCA and t-SNE of a sample.
+    """
+
+    data: str
+    languages: tuple[str, ...] = ()
+    unit: str = "sentence"
+    pooling: str = "mean"
+    carrier: str = ""
+    limit: int = 0
+    maps: bool = True
+    seed: int = 0
+    batch_tokens: int = 8192
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before data and model are read."""
+        if self.pooling not in POOLINGS:
+            raise SettingError("pooling", expected=" or ".join(POOLINGS), found=self.pooling)
+        if self.pooling in SPAN_POOLINGS and self.unit != "word":
+            raise SettingError(
+                f"pooling {self.pooling}",
+                expected="the unit word, of which it pools the span",
+                found=self.unit,
+            )
+
+
+def align_plan(table: Table, folders: Mapping[str, str]) -> AlignPlan:
+    """Return the plan of a study's `[align]`; `folders` are those of `[paths]`.
+
+    Raises:
+        SettingError: a key is unknown, missing, or its value cannot be.
+        LanguageError: a language is unknown.
+    """
+
+    def placed(text: str) -> str:
+        for name, folder in folders.items():
+            text = text.replace(f"{{{name}}}", folder)
+        return text
+
+    plan = AlignPlan(
+        data=placed(table.text("data")),
+        languages=tuple(language(code).code for code in table.texts("languages", ())),
+        unit=table.choice("unit", UNITS, "sentence"),
+        pooling=table.choice("pooling", POOLINGS, "mean"),
+        carrier=placed(table.text("carrier", "")),
+        limit=table.integer("limit", 0, low=0),
+        maps=table.switch("maps", True),
+        seed=table.integer("seed", 0, low=0),
+        batch_tokens=table.integer("batch_tokens", 8192, low=1),
+    )
+    table.done()
+    return plan

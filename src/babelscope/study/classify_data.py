@@ -1,0 +1,254 @@
+"""The training, dev and test sets of a classification, and what belongs together in them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from babelscope.data.nli import are_parallel, read_inferences
+from babelscope.data.sources import HubSet, locate
+from babelscope.data.tagged import read_tagged
+from babelscope.errors import DataError
+from babelscope.identity import digest
+from babelscope.measure.classification import entity_kinds
+from babelscope.records import LABELS, Inference, TaggedSentence
+from babelscope.study.classify_plan import ClassifyPlan
+
+Item = Inference | TaggedSentence
+DEV_SHARE = 5
+"""Every fifth context of a training set is its dev set, where none is given."""
+HALVES = "even rows train, odd rows test"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSet:
+    """What one language trains on: `labels` are those of a text, or the tags of a word."""
+
+    language: str
+    train: tuple[Item, ...]
+    dev: tuple[Item, ...]
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSet:
+    """What is tested in one language.
+
+    `contexts` has each item's: premises with all their hypotheses, or sentences; translations
+    share them. `parallel` tells whether the set has the ids of the first source's.
+    """
+
+    language: str
+    items: tuple[Item, ...]
+    contexts: tuple[str, ...]
+    parallel: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyData:
+    """All sets of a plan; `notes` is what the settings file tells of them."""
+
+    sources: Mapping[str, SourceSet]
+    targets: Mapping[str, TargetSet]
+    notes: Mapping[str, object]
+
+
+def gather_sets(plan: ClassifyPlan, targets: Sequence[str]) -> ClassifyData:
+    """Read and check every set of a plan; the sources are tested too.
+
+    Raises:
+        DataError: a language has no data, a training set has one label only, or is the test set.
+    """
+    first = plan.sources[0]
+    tested = tuple(dict.fromkeys((*plan.sources, *targets)))
+    counts: dict[str, object] = {}
+    whole = {code: _read(plan.task, plan.data, code, "test", counts, "test") for code in tested}
+    halved = not plan.train and isinstance(locate(plan.data, first, "test"), Path)
+    even = {item.id for item in whole[first][::2]} if halved else set[str]()
+    known = {item.id for item in whole[first]}
+    sources, tests = {}, {}
+    for code in tested:
+        train, test = _halves(whole[code], even, known) if halved else ((), whole[code])
+        tests[code] = test[: plan.test_items] if plan.test_items else test
+        if code in plan.sources:
+            train = train if halved else _training(plan, code, counts)
+            sources[code] = _source_set(plan, code, train, counts)
+    home = tests[first]
+    found = {code: _target_set(code, home, items) for code, items in tests.items()}
+    notes = {
+        "split": HALVES if halved else "the data's own splits",
+        "dev": plan.dev or _dev_words(plan, first, halved),
+        "counts": counts,
+        "sets": _sizes(sources, found),
+        "seen_in_training": _seen(sources, found),
+        "untrained_kinds": _untrained(sources[first], found),
+    }
+    return ClassifyData(sources, found, notes)
+
+
+def _read(
+    task: str, data: str, code: str, split: str, counts: dict[str, object], what: str
+) -> tuple[Item, ...]:
+    if task == "nli":
+        pairs = read_inferences(data, code, split)
+        items: tuple[Item, ...] = pairs.items
+        left = {**pairs.dropped, **pairs.noted}
+    else:
+        tagged = read_tagged(data, code, split)
+        items = tagged.sentences
+        left = {**tagged.dropped, **tagged.noted}
+        _check_entities(data, tagged.sentences)
+    if left:
+        counts[f"{what} {code}"] = left
+    return items
+
+
+def _check_entities(data: str, sentences: Sequence[TaggedSentence]) -> None:
+    for sentence in sentences:
+        for tag in sentence.tags:
+            if tag != "O" and tag[:2] not in ("B-", "I-"):
+                raise DataError(data, expected="entities in IOB2", found=f"the tag {tag!r}")
+
+
+def _halves(
+    items: tuple[Item, ...], even: set[str], known: set[str]
+) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """Return even and odd rows: by the first source's rows, else by the item's own place."""
+    sides: tuple[list[Item], list[Item]] = ([], [])
+    for number, item in enumerate(items):
+        odd = item.id not in even if item.id in known else number % 2
+        sides[int(odd)].append(item)
+    return tuple(sides[0]), tuple(sides[1])
+
+
+def _training(plan: ClassifyPlan, code: str, counts: dict[str, object]) -> tuple[Item, ...]:
+    return _read(plan.task, plan.train or plan.data, code, "train", counts, "train")
+
+
+def _source_set(
+    plan: ClassifyPlan, code: str, train: tuple[Item, ...], counts: dict[str, object]
+) -> SourceSet:
+    """Return a source's training and dev set; the dev set is never trained on."""
+    if plan.dev or _has_validation(plan, code):
+        split = "dev" if plan.dev else "validation"
+        dev = _read(plan.task, plan.dev or plan.train or plan.data, code, split, counts, "dev")
+    else:
+        order = {context: n for n, context in enumerate(dict.fromkeys(map(_context, train)))}
+        held = [order[_context(item)] % DEV_SHARE == DEV_SHARE - 1 for item in train]
+        dev = tuple(item for item, out in zip(train, held, strict=True) if out)
+        train = tuple(item for item, out in zip(train, held, strict=True) if not out)
+    train = train[: plan.train_items] if plan.train_items else train
+    labels = _labels(plan, code, train)
+    if not dev:
+        raise DataError(f"dev set of {code}", expected="items to choose by", found="none")
+    return SourceSet(code, train, dev, labels)
+
+
+def _has_validation(plan: ClassifyPlan, code: str) -> bool:
+    """Whether the training set lies on the Hub, where a validation set stands beside it."""
+    return isinstance(locate(plan.train or plan.data, code, "train"), HubSet)
+
+
+def _labels(plan: ClassifyPlan, code: str, train: Sequence[Item]) -> tuple[str, ...]:
+    what = f"training set of {code}"
+    if plan.task == "nli":
+        labels = Counter(item.label for item in train if isinstance(item, Inference))
+        if len(labels) < 2:
+            found = ", ".join(f"{label} {n}" for label, n in labels.items()) or "nothing"
+            raise DataError(what, expected="two labels at least", found=found)
+        return LABELS
+    kinds = entity_kinds([item.tags for item in train if isinstance(item, TaggedSentence)])
+    if not kinds:
+        raise DataError(what, expected="an entity at least", found="the tag O only")
+    return ("O", *(f"{mark}-{kind}" for kind in kinds for mark in "BI"))
+
+
+def _context(item: Item) -> str:
+    return item.premise if isinstance(item, Inference) else item.id
+
+
+def _target_set(code: str, home: Sequence[Item], items: tuple[Item, ...]) -> TargetSet:
+    """Name each item's context by the first source's id of its premise, or by its own."""
+    if not items:
+        raise DataError(f"test set of {code}", expected="items", found="none")
+    parallel = _are_parallel(home, items)
+    groups = {item.id: _context(item) for item in (home if parallel else items)}
+    named: dict[str, str] = {}
+    for identity, context in groups.items():
+        named.setdefault(context, identity)
+    mark = "" if parallel else f"{code}:"
+    contexts = tuple(f"{mark}{named.get(groups.get(i.id, ''), i.id)}" for i in items)
+    return TargetSet(code, items, contexts, parallel)
+
+
+def _are_parallel(home: Sequence[Item], items: Sequence[Item]) -> bool:
+    one = [item for item in home if isinstance(item, Inference)]
+    other = [item for item in items if isinstance(item, Inference)]
+    if one and other:
+        return are_parallel(one, other)
+    return bool({item.id for item in home} & {item.id for item in items})
+
+
+def _dev_words(plan: ClassifyPlan, code: str, halved: bool) -> str:
+    if not halved and _has_validation(plan, code):
+        return "the training set's validation split"
+    return f"every {DEV_SHARE}th context of the training set, not trained on"
+
+
+def _sizes(
+    sources: Mapping[str, SourceSet], targets: Mapping[str, TargetSet]
+) -> dict[str, dict[str, object]]:
+    found: dict[str, dict[str, object]] = {}
+    for code, target in targets.items():
+        found[code] = {
+            "test": len(target.items),
+            "contexts": len(set(target.contexts)),
+            "parallel": target.parallel,
+            "digest": digest(target.items),
+        }
+    for code, source in sources.items():
+        found[code] |= {
+            "train": len(source.train),
+            "dev": len(source.dev),
+            "train_digest": digest(source.train),
+        }
+    return found
+
+
+def _seen(
+    sources: Mapping[str, SourceSet], targets: Mapping[str, TargetSet]
+) -> dict[str, dict[str, int]]:
+    """Count what a source's training set has of the test sets: whole items, and premises.
+
+    Raises:
+        DataError: it has half of a test set or more.
+    """
+    counts = {}
+    for code, source in sources.items():
+        whole = {_content(item) for item in source.train}
+        contexts = {_context(item) for item in source.train if isinstance(item, Inference)}
+        for other, target in targets.items():
+            items = sum(_content(item) in whole for item in target.items)
+            premises = sum(_context(item) in contexts for item in target.items)
+            if items * 2 >= len(target.items):
+                raise DataError(
+                    f"training set of {code}",
+                    expected="other items than the test set's",
+                    found=f"{items} of {len(target.items)} items of the test set of {other}",
+                    remedy="name another file with --train",
+                )
+            if items or premises:
+                counts[f"{code} {other}"] = {"items": items, "premises": premises}
+    return counts
+
+
+def _untrained(source: SourceSet, targets: Mapping[str, TargetSet]) -> list[str]:
+    """Return the kinds of entity that are tested but cannot be said."""
+    tags = [i.tags for t in targets.values() for i in t.items if isinstance(i, TaggedSentence)]
+    return [kind for kind in entity_kinds(tags) if f"B-{kind}" not in source.labels]
+
+
+def _content(item: Item) -> tuple[str, ...]:
+    return (item.premise, item.hypothesis) if isinstance(item, Inference) else item.words

@@ -1,0 +1,173 @@
+"""Probes: hidden states once, then classifiers at every depth, in every language."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import polars as pl
+
+from babelscope.errors import SettingError
+from babelscope.measure.probe_tables import ProbeRow, probe_rows
+from babelscope.measure.probes import ProbeRun, ProbeSettings, probe
+from babelscope.models.trunks import Trunk, load_trunk
+from babelscope.store import check_writable, write_json
+from babelscope.study.cells import Progress
+from babelscope.study.output import write_frame
+from babelscope.study.plan_records import ModelPlan
+from babelscope.study.probe_data import ALL, ProbeData, gather
+from babelscope.study.probe_plan import ProbePlan, ProbeTask
+from babelscope.study.probe_states import Read, joined, read_states
+
+VERSION = "1"
+"""Raised whenever the same states may give other rows than before."""
+
+
+def probe_step(
+    plan: ProbePlan,
+    model: ModelPlan,
+    out: Path,
+    store: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, object]:
+    """Write the table of the probes, and its settings as JSON beside it.
+
+    Hidden states are kept in `store`; without one they are removed when the table is written. An
+    interrupted call is continued by the next one.
+    """
+    check_writable(out)
+    work = store or out.with_name(f".{out.name}.work")
+    frame, settings = run_probe(plan, model, (), work, progress)
+    write_frame(out, frame)
+    write_json(out.with_suffix(".json"), settings)
+    if store is None:
+        shutil.rmtree(work, ignore_errors=True)
+    best = frame.filter(pl.col("measure") == "best_depth").select("task", "target", "value")
+    accuracy = frame.filter(pl.col("measure") == "accuracy").drop("measure")
+    best = best.with_columns(pl.col("value").cast(pl.Int64).alias("depth")).drop("value")
+    told = best.join(accuracy, on=("task", "target", "depth"), how="left", maintain_order="left")
+    columns = ("task", "target", "depth", "value", "low", "high", "n")
+    return {"out": str(out), "rows": frame.height, "best": told.select(columns).to_dicts()}
+
+
+def run_probe(
+    plan: ProbePlan,
+    model: ModelPlan,
+    targets: Sequence[str],
+    store: Path,
+    progress: Progress | None = None,
+) -> tuple[pl.DataFrame, dict[str, object]]:
+    """Return the table of the probes and what it was made from.
+
+    Without targets in the plan, `targets` are tested beside each task's source. `store` keeps the
+    hidden states.
+
+    Raises:
+        DataError, SettingError: as `probe_data.gather`, or a depth is not the model's.
+        ModelError: the model cannot be loaded.
+    """
+    asked = plan.targets or tuple(targets)
+    data = [gather(task, asked) for task in plan.tasks]  # before the model: its faults come first
+    trunk = load_trunk(
+        model.name,
+        dtype=model.dtype,
+        device=model.device,
+        revision=model.revision,
+        trust_remote_code=model.trust_remote_code,
+    )
+    frames, told = [], []
+    for task, found in zip(plan.tasks, data, strict=True):
+        frame, settings = _run_task(trunk, task, found, plan.batch_tokens, store, progress)
+        frames.append(frame)
+        told.append(settings)
+    whole: dict[str, object] = {
+        "version": VERSION,
+        "model": trunk.name,
+        "fingerprint": trunk.fingerprint,
+        "dtype": str(trunk.dtype).removeprefix("torch."),
+        "causal": trunk.causal,
+        "depths": trunk.depth + 1,
+        "batch_tokens": plan.batch_tokens,
+        "tasks": told,
+    }
+    return pl.concat(frames), whole
+
+
+def _run_task(
+    trunk: Trunk,
+    task: ProbeTask,
+    data: ProbeData,
+    batch_tokens: int,
+    store: Path,
+    progress: Progress | None,
+) -> tuple[pl.DataFrame, dict[str, object]]:
+    depths = task.depths or tuple(range(trunk.depth + 1))
+    if max(depths) > trunk.depth:
+        raise SettingError(
+            "depths", expected=f"0 to {trunk.depth}, as {trunk.name} has", found=str(max(depths))
+        )
+    settings = ProbeSettings(depths, task.probe, seed=task.seed)
+    codes = {label: n for n, label in enumerate(data.classes)}
+    read = [
+        read_states(trunk, texts, task, codes, batch_tokens, store, progress)
+        for texts in (data.train, *data.tests)
+    ]
+    train, tests = read[0], read[1:]
+    asked = [test.items for test in tests]
+    if data.source == ALL:
+        asked.append(joined(tuple(asked)))
+    run = probe(train.items, asked, settings, progress)
+    rows = probe_rows(run, train.items, data.source)
+    return _frame(rows, task, data.source), _told(task, data, run, train, tests)
+
+
+def _frame(rows: Sequence[ProbeRow], task: ProbeTask, source: str) -> pl.DataFrame:
+    n = len(rows)
+    return pl.DataFrame(
+        {
+            "task": [task.task] * n,
+            "probe": [task.probe] * n,
+            "pooling": [task.pooled] * n,
+            "measure": [row.measure for row in rows],
+            "control": [row.control for row in rows],
+            "depth": pl.Series([row.depth for row in rows], dtype=pl.Int64),
+            "source": [source] * n,
+            "target": [row.target for row in rows],
+            "value": [row.estimate.value for row in rows],
+            "low": [row.estimate.low for row in rows],
+            "high": [row.estimate.high for row in rows],
+            "n": [row.estimate.n for row in rows],
+        }
+    )
+
+
+def _told(
+    task: ProbeTask, data: ProbeData, run: ProbeRun, train: Read, tests: Sequence[Read]
+) -> dict[str, object]:
+    """Return what a task's rows were made from, for the JSON beside the table."""
+    seen = set(train.items.labels.tolist())
+    ids = {item.group for item in (*data.train.items, *data.tests[0].items)}
+    sets = []
+    for found, texts in zip(tests, data.tests, strict=True):
+        groups = {item.group for item in texts.items}
+        sets.append(
+            found.facts
+            | {
+                "label_not_in_training": sum(x not in seen for x in found.items.labels.tolist()),
+                "ids_shared_with_source": len(groups & ids),
+            }
+        )
+    return {
+        **asdict(task),
+        "pooling": task.pooled,
+        "source": data.source,
+        "classes": list(data.classes),
+        "folds": run.settings.folds,
+        "strengths": list(run.settings.strengths),
+        "shuffles": run.settings.shuffles,
+        "unconverged": run.unconverged,
+        "train": train.facts,
+        "tests": sets,
+    }
