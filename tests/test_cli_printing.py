@@ -44,6 +44,20 @@ def test_a_pipe_gets_plain_aligned_text() -> None:
     ]
 
 
+def test_a_terminal_that_is_a_little_narrow_has_intervals_under_their_values() -> None:
+    status, text, _ = in_terminal(PRINT.replace("JSON", "False"), columns=72)
+    lines = [line.rstrip() for line in text.split("\n")]
+    assert status == 0
+    table = lines[lines.index("scores:") + 1 : lines.index("tied: a, b")]
+    assert table == [
+        "target         base              score              p holm",
+        "ory_Orya       0.500, n = 48     0.500, n = 1         0.04",
+        "               (0.250 to 0.750)",
+        "zho_Hans 中文  no data           0.500, n = 48     no data",
+        "                                 (0.250 to 0.750)",
+    ]
+
+
 @pytest.mark.parametrize("columns", [120, 40])
 def test_a_terminal_gets_a_table_that_fits(columns: int) -> None:
     status, text, _ = in_terminal(PRINT.replace("JSON", "False"), columns=columns)
