@@ -20,6 +20,7 @@ print_values({
         {"target": "zho_Hans 中文", "base": none, "score": score, "p_holm": None},
     ],
     "tied": ["a", "b"],
+    "warnings": ["two words", "more\\u202e"],
     "hostile": "[red]x[/red]\\x1b[31m\\u202e\\x07\\nnext",
 }, JSON)
 """
@@ -35,8 +36,25 @@ def test_a_pipe_gets_plain_aligned_text() -> None:
         "  ory_Orya       0.500 (0.250 to 0.750), n = 48  0.500, n = 1                       0.04",
         "  zho_Hans 中文  no data                         0.500 (0.250 to 0.750), n = 48  no data",
         "tied: a, b",
+        "warnings:",
+        "  two words",
+        "  more<U+202E>",
         "hostile: [red]x[/red]<U+001B>[31m<U+202E><U+0007> next",
         "",
+    ]
+
+
+def test_a_terminal_that_is_a_little_narrow_has_intervals_under_their_values() -> None:
+    status, text, _ = in_terminal(PRINT.replace("JSON", "False"), columns=72)
+    lines = [line.rstrip() for line in text.split("\n")]
+    assert status == 0
+    table = lines[lines.index("scores:") + 1 : lines.index("tied: a, b")]
+    assert table == [
+        "target         base              score              p holm",
+        "ory_Orya       0.500, n = 48     0.500, n = 1         0.04",
+        "               (0.250 to 0.750)",
+        "zho_Hans 中文  no data           0.500, n = 48     no data",
+        "                                 (0.250 to 0.750)",
     ]
 
 

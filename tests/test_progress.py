@@ -108,6 +108,13 @@ def test_what_was_there_already_counts_as_done_and_not_for_the_pace() -> None:
     assert [len(s.ended) for s in tally.stages.values()] == [3, 0]
 
 
+def test_a_piece_of_several_parts_is_done_with_the_last() -> None:
+    tally = _tally((0, "tune", "t", 0), (5, "tune", "t", 10), (5, "tune", "t", 3))
+    assert line_of(tally, 5).startswith("answer 0/4, tune 0/2; tune t 3/10")
+    tally.tell(Event("tune", "t", 10, 10, 0, 6), 9)
+    assert line_of(tally, 9).startswith("answer 0/4, tune 1/2")
+
+
 def test_a_stage_that_the_plan_did_not_name_is_shown_without_a_total() -> None:
     tally = _tally((0, "probe", "p", 3))
     assert line_of(tally, 1) == "answer 0/4, tune 0/2, probe 0/?; probe p 3/10"

@@ -12,6 +12,10 @@ STEERING = re.compile(
 )
 
 
+FORMULA = re.compile("[=+@\\-\t\r']")
+"""What a cell begins with that a spreadsheet would compute, and the mark against it."""
+
+
 def name_of(character: str) -> str:
     """Return a character's name by its number: "U+202E"."""
     return f"U+{ord(character):04X}"
@@ -23,3 +27,11 @@ def one_line(text: object) -> str:
     Runs of spaces, tabs and line feeds become one space.
     """
     return STEERING.sub(lambda m: f"<{name_of(m[0])}>", re.sub("[ \t\n]+", " ", str(text)))
+
+
+def inert(text: str) -> str:
+    """Return a text that a spreadsheet takes for a text: an apostrophe stands before a formula.
+
+    What begins with an apostrophe gets a second one, so that taking one away gives the text back.
+    """
+    return f"'{text}" if FORMULA.match(text) else text

@@ -119,6 +119,7 @@ class Tally:
         stage = self.stages.setdefault(event.stage, Stage(None))
         same = self.now and (self.now.stage, self.now.cell) == (event.stage, event.cell)
         if event.done < event.total:
+            stage.ended.discard(event.cell)  # work in several parts ends with each of them
             self.began = self.began if same else now
             self.now = event
             return

@@ -12,6 +12,7 @@ from tiny import save_tiny
 from babelscope.infer.drift import Drift
 from babelscope.study import check
 from babelscope.study.check import CheckWish
+from babelscope.study.estimate import estimate_cost
 from babelscope.study.plan import read_plan
 
 
@@ -118,3 +119,16 @@ def test_prompts_beyond_a_models_positions_are_warned_of(tmp_path: Path) -> None
     assert all(row["beyond_positions"] == row["prompts"] for row in found["prompts"])  # type: ignore[attr-defined]  # rows
     assert len(found["warnings"]) == 3  # type: ignore[arg-type]  # texts
     assert "100 positions: the study would stop" in found["warnings"][0]  # type: ignore[index]  # texts
+
+
+def test_a_stage_that_is_not_estimated_has_no_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY.format(tokens=320) + '[align]\ndata = "atlas:test"\n', encoding="utf-8")
+    cost = estimate_cost(read_plan(path))
+    rows = {row["stage"]: row for row in cost["cost"]}  # type: ignore[attr-defined]  # rows
+    assert rows["align"]["pieces"] == 1
+    assert [rows["align"][k] for k in ("tokens", "petaflops", "minutes_here_at_least")] == [
+        None
+    ] * 3
+    told = [row["minutes_here_at_least"] for row in rows.values() if row["tokens"] is not None]
+    assert cost["minutes_here_at_least"] == pytest.approx(sum(told))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tiny import ROWS, tiny_tokenizer
 
 from babelscope.data import atlas
 from babelscope.errors import DataError
+from babelscope.models.loading import load_tokenizer
 from babelscope.study.fertility import fertility, parallel_texts
 
 
@@ -69,3 +71,29 @@ def test_atlas_is_parallel_and_a_folder_must_be(tmp_path: Path) -> None:
     (tmp_path / "de.txt").unlink()
     with pytest.raises(DataError, match="eng_Latn to compare with"):
         parallel_texts(str(tmp_path))
+
+
+@pytest.mark.real_data
+def test_flores_through_a_real_tokenizer_counts_as_a_plain_loop_does(
+    unpacked: Callable[[str], Path], tokenizer_folder: Callable[[str], Path]
+) -> None:
+    folder = next(unpacked("flores200").rglob("eng_Latn.*")).parent
+    tokenizer = load_tokenizer(str(tokenizer_folder("qwen2")))
+    texts = parallel_texts(str(folder))
+    chosen = {code: texts[code][:50] for code in ("eng_Latn", "ory_Orya", "zho_Hans")}
+    rows = {row["language"]: row for row in fertility(tokenizer, len(tokenizer), chosen)}
+    for code, lines in chosen.items():
+        tokens = english = pieces = 0
+        for line, reference in zip(lines, chosen["eng_Latn"], strict=True):
+            ids = tokenizer.encode(line, add_special_tokens=False)
+            tokens += len(ids)
+            english += len(tokenizer.encode(reference, add_special_tokens=False))
+            pieces += sum("\ufffd" in tokenizer.decode([i]) for i in ids)
+        ratio = rows[code]["tokens_to_english"]
+        assert isinstance(ratio, dict)
+        assert ratio["value"] == pytest.approx(tokens / english)
+        assert ratio["low"] <= ratio["value"] <= ratio["high"]
+        assert rows[code]["byte_pieces"] == pytest.approx(pieces / tokens)
+    # a tokenizer that hardly saw Odia spends many pieces of characters on it
+    assert rows["ory_Orya"]["tokens_to_english"]["low"] > 4  # type: ignore[index]  # a record
+    assert rows["ory_Orya"]["byte_pieces"] > 0.3  # type: ignore[operator]  # a number

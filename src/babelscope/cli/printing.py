@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -17,6 +18,9 @@ from babelscope.progress import is_lively
 
 Row = Mapping[str, object]
 
+WIDE = 10_000
+"""Columns of a terminal without limits, in which a table is measured."""
+
 
 def print_values(values: Mapping[str, object], as_json: bool) -> None:
     """Print values line by line and rows as tables, or all of it as JSON for programs."""
@@ -28,6 +32,10 @@ def print_values(values: Mapping[str, object], as_json: bool) -> None:
         if isinstance(value, list) and value and isinstance(value[0], dict):
             print(f"{key}:")
             _draw_rows(value) if lively else _print_rows(value)
+        elif isinstance(value, list) and any(isinstance(v, str) and " " in v for v in value):
+            print(f"{key}:")
+            for sentence in value:
+                print(f"  {one_line(sentence)}")
         else:
             print(f"{key}: {_words(value)}")
 
@@ -56,26 +64,34 @@ def _print_rows(rows: Sequence[Row]) -> None:
 
 
 def _draw_rows(rows: Sequence[Row]) -> None:
-    """Draw a table; where it is wider than the terminal, a block of lines for each row."""
+    """Draw a table, intervals under their values if need be, or a block of lines for each row."""
     console = Console(file=sys.stdout, highlight=False)
     names = list(rows[0])
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for name in names:
-        justify = "right" if _is_numeric(rows, name) else "left"
-        table.add_column(_title(name), justify=justify, vertical="bottom")  # type: ignore[arg-type]  # a literal of rich's
-    for row in rows:
-        table.add_row(*(Text(_words(row[n])) for n in names))
-    # titles may be broken at spaces, values may not
-    widest = [max(cell_len(_words(row[n])) + 2 for row in rows) for n in names]
-    room = console.width
-    if sum(widest) <= room and Measurement.get(console, console.options, table).minimum <= room:
-        console.print(table)
-        return
-    for row in rows:
-        first, *others = names
-        console.print(Text(_words(row[first]), style="bold"))
-        for name in others:
-            console.print(Text(f"  {_title(name)}: {_words(row[name])}"))
+    words = [[_words(row[n]) for n in names] for row in rows]
+    for texts in (words, [[_folded(row[n]) for n in names] for row in rows]):
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        for place, name in enumerate(names):
+            # titles may be broken at spaces, values may not
+            widest = max(cell_len(line) for row in texts for line in row[place].split("\n"))
+            justify = "right" if _is_numeric(rows, name) else "left"
+            table.add_column(_title(name), justify=justify, min_width=widest)  # type: ignore[arg-type]  # a literal of rich's
+        for row in texts:
+            table.add_row(*map(Text, row))
+        if Measurement.get(console, console.options.update(max_width=WIDE), table).minimum <= (
+            console.width
+        ):
+            console.print(table)
+            return
+    for row in words:
+        console.print(Text(row[0], style="bold"))
+        for name, text in zip(names[1:], row[1:], strict=True):
+            console.print(Text(f"  {_title(name)}: {text}"))
+
+
+def _folded(value: object) -> str:
+    """Return words with an estimate's interval on a line of its own."""
+    told = _words(value)
+    return re.sub(r"^(\S+) (\(.*\))(.*)$", r"\1\3\n\2", told) if isinstance(value, dict) else told
 
 
 def _title(name: str) -> str:

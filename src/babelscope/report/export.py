@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from babelscope.controls import inert
 from babelscope.errors import SettingError
 from babelscope.report.cells import Number, Raw, Table, Text
 from babelscope.report.formats import check_formats
@@ -35,7 +36,6 @@ LATEX = {
     "\u00a0": "~",
 }
 MARKDOWN = re.compile(r"([\\`*_\[\]{}<>|~#$&])")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_tables(folder: Path, kind: str) -> tuple[Path, ...]:
@@ -123,7 +123,7 @@ def as_csv(table: Table) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     plain = [head.replace(" (95 %)", "") for head in table.head]
     writer.writerow(
-        [guarded(f"{h} {n}".strip()) for h, own in zip(plain, names, strict=True) for n in own]
+        [inert(f"{h} {n}".strip()) for h, own in zip(plain, names, strict=True) for n in own]
     )
     for row in table.rows:
         cells = zip(row, names, strict=True)
@@ -133,20 +133,15 @@ def as_csv(table: Table) -> str:
 
 def _raw(cell: Text, names: list[str]) -> list[str]:
     if not isinstance(cell, Number):
-        return [guarded(cell), *[""] * (len(names) - 1)]
+        return [inert(cell), *[""] * (len(names) - 1)]
     parts = dict(cell.parts)
     return [_digits(parts.get(name)) for name in names]
 
 
 def _digits(value: Raw) -> str:
     if isinstance(value, str):
-        return guarded(value)
+        return inert(value)
     return "" if value is None or not math.isfinite(value) else repr(value)
-
-
-def guarded(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def latex(text: str) -> str:

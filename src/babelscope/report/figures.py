@@ -13,6 +13,7 @@ from babelscope.report.names import (
     is_number,
     language_name,
     model_title,
+    named,
     plain,
     points,
     signed,
@@ -61,7 +62,8 @@ class Panel:
 def axes(labels: Sequence[str], x: dict[str, Any]) -> dict[str, Any]:
     """Return the layout of a panel with a named row per label, the first on top."""
     # positions instead of categories: two rows may carry the same name
-    shown = [label if len(label) <= 22 else label[:21] + "…" for label in labels]
+    whole = [named(label) for label in labels]
+    shown = [label if len(label) <= 22 else label[:21] + "…" for label in whole]
     return {
         "xaxis": x,
         "yaxis": {

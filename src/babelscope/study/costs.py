@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
+from babelscope.controls import inert
 from babelscope.store import write_text
 
 COLUMNS = ("stage", "cell", "seconds", "peak_mib")
@@ -37,7 +38,7 @@ class CostBook:
         yield
         if not unless:
             seconds = perf_counter() - began
-            self._rows.append([stage, cell, f"{seconds:.3f}", f"{peak_mib():.0f}"])
+            self._rows.append([stage, inert(cell), f"{seconds:.3f}", f"{peak_mib():.0f}"])
             text = io.StringIO()
             csv.writer(text, lineterminator="\n").writerows([COLUMNS, *self._rows])
             write_text(self._path, text.getvalue())

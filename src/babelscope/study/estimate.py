@@ -39,16 +39,18 @@ def estimate_cost(plan: StudyPlan, materials: Materials | None = None) -> dict[s
     materials = materials or gather(plan)
     parameters = parameters_of(plan)
     tokens = _stage_tokens(plan, materials)
-    pieces, rate = stage_totals(plan), measured_flops()
+    rate = measured_flops()
+    flops = {stage: tokens[stage] * parameters * FLOPS[stage] for stage in tokens}
     rows = [
         {
             "stage": stage,
-            "pieces": pieces[stage],
-            "tokens": round(tokens[stage]),
-            "petaflops": tokens[stage] * parameters * FLOPS[stage] / 1e15,
-            "minutes_here_at_least": tokens[stage] * parameters * FLOPS[stage] / rate / 60,
+            "pieces": pieces,
+            # a section's work is not estimated: it says so by having no numbers
+            "tokens": round(tokens[stage]) if stage in tokens else None,
+            "petaflops": flops[stage] / 1e15 if stage in flops else None,
+            "minutes_here_at_least": flops[stage] / rate / 60 if stage in flops else None,
         }
-        for stage in pieces
+        for stage, pieces in stage_totals(plan).items()
     ]
     return {
         "study": plan.name,
@@ -57,8 +59,8 @@ def estimate_cost(plan: StudyPlan, materials: Materials | None = None) -> dict[s
         "adapters": tunings(plan),
         "cells": [cell_name(cell) for cell in planned_cells(plan)],
         "cost": rows,
-        "petaflops": sum(tokens[s] * parameters * FLOPS[s] for s in pieces) / 1e15,
-        "minutes_here_at_least": sum(tokens[s] * parameters * FLOPS[s] for s in pieces) / rate / 60,
+        "petaflops": sum(flops.values()) / 1e15,
+        "minutes_here_at_least": sum(flops.values()) / rate / 60,
         "gflops_measured_here": rate / 1e9,
     }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from babelscope.controls import FORMULA
 from babelscope.identity import digest
 from babelscope.measure.language_map import LanguageMap
 from babelscope.models.folders import MINI, folder_fingerprint, resolve_folder
@@ -180,7 +181,7 @@ def write_outputs(out: Path, study: Study) -> None:
     name = plan.model.name
     found = pl.concat([tables.results(name, cells), prior_rows(study)])
     write_frame(out / "results.parquet", found)
-    write_text(out / "results.csv", found.write_csv())
+    write_text(out / "results.csv", inert_frame(found).write_csv())
     write_frame(out / "scores.parquet", score_table(study.cells, materials.tests))
     write_frame(out / "comparisons.parquet", tables.comparisons(cells, study.bases))
     write_frame(out / "best.parquet", tables.best(plan, cells))
@@ -190,6 +191,13 @@ def write_outputs(out: Path, study: Study) -> None:
     write_frame(out / "lens.parquet", lens_table(plan, materials, maps, *looked))
     write_frame(out / "quality.parquet", quality_table(plan, materials))
     write_jsonl(out / "samples.jsonl", samples(plan, materials, study.cells, study.bases))
+
+
+def inert_frame(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a table whose texts no spreadsheet takes for formulas, see `controls.inert`."""
+    text = pl.col(pl.String)
+    risky = text.str.contains(f"^{FORMULA.pattern}")
+    return frame.with_columns(pl.when(risky).then("'" + text).otherwise(text).name.keep())
 
 
 def write_frame(path: Path, frame: pl.DataFrame) -> None:

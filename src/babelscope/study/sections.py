@@ -103,7 +103,7 @@ def do_sections(
     `before` of the `total` pieces of a study are done already.
     """
     for number, section in enumerate(sections):
-        begun = Event(section.stage, section.name, 0, 0, before + number, total)
+        begun = Event(section.stage, section.name, 0, 1, before + number, total)
         there = is_made(out, section)
         if not there:
             watch(begun)
