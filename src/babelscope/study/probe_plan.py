@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from babelscope.errors import SettingError
-from babelscope.infer.hidden import POOLINGS, SPAN_POOLINGS
 from babelscope.languages import language
 from babelscope.measure.probe_models import KINDS
+from babelscope.study.align_plan import POOLINGS, SPAN_POOLINGS
 from babelscope.study.values import Table
 
 TASKS = ("ner", "pos", "topic", "paraphrase", "language")
