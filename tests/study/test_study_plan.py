@@ -179,7 +179,7 @@ def test_settings_that_cannot_be_applied(tmp_path: Path, setting: str) -> None:
 @pytest.mark.parametrize("name", ["demo", "xquad-in"])
 def test_the_ready_files_are_plans(name: str) -> None:
     assert read_plan(ready_study(name)).sources
-    with pytest.raises(SettingError, match="demo, lens-flores, xnli, xquad-in"):
+    with pytest.raises(SettingError, match="demo, inside, lens-flores, xnli, xquad-in"):
         ready_study("none")
 
 
