@@ -102,7 +102,7 @@ def _adapter(work: Work, recipe: Recipe, variant: Variant, count: int) -> Path:
             "version": TUNING_VERSION,
             "model": work.loaded.fingerprint,
             "dtype": str(work.loaded.dtype),
-            "source": source.examples,
+            "source": [source.name, source.language, source.examples],
             "recipe": recipe,
             "template": work.plan.templates[recipe.template],
             "seed": variant.seed,
