@@ -114,6 +114,15 @@ def test_one_source_is_enough_for_many_targets() -> None:
     assert math.isfinite(found["telling"].error.value)
 
 
+def test_a_target_that_leaves_nothing_to_learn_from_is_not_predicted() -> None:
+    # l00 is the source of all others' pairs: without it l01 -> l00 cannot be predicted
+    star = [p for p in planted(0.3) if p.source == "l00"]
+    back = next(p for p in planted(0.3) if (p.source, p.target) == ("l01", "l00"))
+    telling = next(p for p in predict_transfer([*star, back]) if p.name == "telling")
+    assert (telling.pairs, telling.error.n) == (10, 9)
+    assert math.isfinite(telling.explained)
+
+
 def test_faults_are_told() -> None:
     pairs = planted(0.3)
     with pytest.raises(DataError, match="each once"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ TABLES = ("alignment", "probes", "classification", "predictors", "pairs")
 
 
 def plan(**changes: object) -> StudyPlan:
-    return plan_of({**STUDY, **changes}, "inside")
+    document = {k: v for k, v in {**STUDY, **changes}.items() if v is not None}
+    return plan_of(document, "inside")
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +91,15 @@ def test_a_finished_part_is_not_done_again(done: Path) -> None:
     assert {name: (done / f"{name}.parquet").read_bytes() for name in TABLES} == before
 
 
+def test_a_part_that_is_no_longer_asked_for_leaves_nothing(done: Path, tmp_path: Path) -> None:
+    shutil.copytree(done, tmp_path / "study")
+    run_study(plan(probe=None, classify={}), tmp_path / "study")
+    left = {path.stem for path in (tmp_path / "study").glob("*.parquet")}
+    assert "alignment" in left
+    assert not left & {"probes", "classification", "predictors", "pairs"}
+    assert '<section id="tasks">' not in write_report(tmp_path / "study").read_text("utf-8")
+
+
 def test_the_report_has_a_section_for_each_part(done: Path) -> None:
     page = write_report(done).read_text(encoding="utf-8")
     for section in ("tasks", "alignments", "probes", "predictors"):
@@ -112,6 +123,5 @@ def test_the_report_has_a_section_for_each_part(done: Path) -> None:
     ],
 )
 def test_faults_of_a_plan_are_told(changes: dict[str, object], words: str) -> None:
-    document = {k: v for k, v in {**STUDY, **changes}.items() if v is not None}
     with pytest.raises(SettingError, match=words):
-        plan_of(document, "inside")
+        plan(**changes)

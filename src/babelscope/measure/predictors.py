@@ -104,13 +104,16 @@ def predict_transfer(pairs: Sequence[Pair], *, seed: int = 0) -> list[Predictor]
 def _try(pairs: Sequence[Pair], name: str, measures: tuple[str, ...], seed: int) -> Predictor:
     whole = [p for p in pairs if all(math.isfinite(p.measures.get(m, math.nan)) for m in measures)]
     languages = sorted({code for p in whole for code in (p.source, p.target)})
-    if len({p.target for p in whole}) < FEWEST_LANGUAGES or len(languages) < FEWEST_LANGUAGES:
-        return Predictor(
-            name, measures, MISSING, math.nan, None, math.nan, MISSING, len(whole), len(languages)
-        )
+    nothing = Predictor(
+        name, measures, MISSING, math.nan, None, math.nan, MISSING, len(whole), len(languages)
+    )
+    if len({p.target for p in whole}) < FEWEST_LANGUAGES:
+        return nothing
     scores = np.array([p.score for p in whole])
     targets = [p.target for p in whole]
     errors, naive = _left_out(whole, measures, scores)
+    if not np.isfinite(errors).any():
+        return nothing
     mean = estimate(errors, targets, seed=seed)
     value, low, high = (math.sqrt(x) for x in (mean.value, mean.low, mean.high))
     root = Estimate(value, low, high, mean.n)
@@ -122,7 +125,7 @@ def _try(pairs: Sequence[Pair], name: str, measures: tuple[str, ...], seed: int)
         name,
         measures,
         root,
-        float(1 - errors.sum() / naive.sum()) if naive.sum() else math.nan,
+        float(1 - np.nansum(errors) / np.nansum(naive)) if np.nansum(naive) else math.nan,
         gain,
         math.nan,
         _slope(whole, measures, scores, seed) if len(measures) == 1 + len(BASELINE) else MISSING,
@@ -132,16 +135,17 @@ def _try(pairs: Sequence[Pair], name: str, measures: tuple[str, ...], seed: int)
 
 
 def _left_out(pairs: Sequence[Pair], measures: Sequence[str], scores: Array) -> tuple[Array, Array]:
-    """Return each pair's squared error, and that of the mean of the pairs that were known."""
+    """Return each pair's squared error, and that of the mean of the pairs that were known.
+
+    Both are NaN for a target without which no pair is left to learn from.
+    """
     design = _design(pairs, measures)
-    errors, naive = np.empty(len(pairs)), np.empty(len(pairs))
+    errors, naive = np.full(len(pairs), np.nan), np.full(len(pairs), np.nan)
     for code in sorted({p.target for p in pairs}):
         told = np.array([code not in (p.source, p.target) for p in pairs])
         asked = np.array([p.target == code for p in pairs])
         if not told.any():
-            raise DataError(
-                f"language {code}", expected="pairs without it to learn from", found="none"
-            )
+            continue
         kept = [p for p, stays in zip(pairs, told, strict=True) if stays]
         strength = _strength(kept, design[told], scores[told])
         guess = _fit(design[told], scores[told], strength).predict(design[asked])

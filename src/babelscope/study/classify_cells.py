@@ -182,7 +182,13 @@ def _predict(classifier: Classifier, items: Sequence[ClassItem]) -> Prediction:
 
 def _ask(run: Run, targets: Sequence[TargetSet], progress: Progress | None) -> None:
     model = run.model
-    loaded = load_model(model.name, dtype=model.dtype, device=model.device, revision=model.revision)
+    loaded = load_model(
+        model.name,
+        dtype=model.dtype,
+        device=model.device,
+        revision=model.revision,
+        trust_remote_code=model.trust_remote_code,
+    )
     for number, target in enumerate(targets, 1):
         _keep(run, target, _asked(loaded, run.recipe, target))
         if progress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import polars as pl
@@ -52,7 +52,7 @@ def run_classify(
     """
     data = gather_sets(plan, plan.targets or tuple(targets))
     # one after another is small: what a model costs is its training
-    models = [ModelPlan(name) for name in plan.models] or [model]
+    models = [replace(model, name=name, revision=None) for name in plan.models] or [model]
     identities = {found.name: model_identity(found) for found in models}
     runs = {
         (found.name, recipe.method, code): [

@@ -36,12 +36,16 @@ SCHEMA: Mapping[str, type[pl.DataType]] = {
 def write_predictors(plan: StudyPlan, out: Path) -> None:
     """Write `pairs.parquet` and `predictors.parquet`, where there is transfer and an inside.
 
+    Where there is none, what an earlier plan left is taken away.
+
     Outcomes are the gain of the main measure by tuning, and accuracy or entity F1 as a share of
     the source's; the first recipe, and the study's own model, stand for all.
     """
     outcomes = {name: values for name, values in _outcomes(plan, out) if values}
     inside = dict(_measures(plan, out))
     if not outcomes or not inside:
+        for name in ("pairs", "predictors"):
+            (out / f"{name}.parquet").unlink(missing_ok=True)
         return
     pairs, rows = [], []
     for outcome, scores in outcomes.items():
@@ -167,7 +171,6 @@ def _pair(key: Key, score: float, inside: Mapping[str, Values]) -> Pair:
         "same_family": float(source.family == target.family),
         **{name: values.get(key, math.nan) for name, values in inside.items()},
     }
-    # what no pair of two languages has cannot be tried
     return Pair(*key, score, measures)
 
 

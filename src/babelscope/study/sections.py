@@ -25,6 +25,9 @@ from babelscope.study.probe_data import gather
 from babelscope.study.probe_step import run_probe
 from babelscope.study.work import Watch
 
+NAMES = ("alignment", "probes", "classification")
+"""The tables of all parts, in the order of work."""
+
 Made = tuple[pl.DataFrame, dict[str, object]]
 
 
@@ -100,8 +103,11 @@ def do_sections(
 ) -> None:
     """Make the tables that are not there yet, `NAME.parquet` with `NAME.json` beside it.
 
-    `before` of the `total` pieces of a study are done already.
+    What a part left that the plan no longer asks for is taken away. `before` of the `total` pieces
+    of a study are done already.
     """
+    for name in {*NAMES} - {section.name for section in sections}:
+        _forget(out, name)
     for number, section in enumerate(sections):
         begun = Event(section.stage, section.name, 0, 1, before + number, total)
         there = is_made(out, section)
@@ -118,9 +124,15 @@ def _make(section: Section, out: Path, watch: Watch, begun: Event) -> None:
         watch(Event(begun.stage, begun.cell, done, of, begun.cells_done, begun.cells_total))
 
     frame, settings = section.make(out / "store" / section.stage, told)
-    # the settings come last: their key says that the table is whole
+    # the settings go first and come last: their key says that the table is whole
+    _forget(out, section.name)
     write_frame(out / f"{section.name}.parquet", frame)
     write_json(out / f"{section.name}.json", {**settings, "key": section.key})
+
+
+def _forget(out: Path, name: str) -> None:
+    for suffix in ("json", "parquet"):
+        (out / f"{name}.{suffix}").unlink(missing_ok=True)
 
 
 def is_made(out: Path, section: Section) -> bool:
