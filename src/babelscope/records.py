@@ -44,6 +44,19 @@ class QuestionSet:
     noted: Mapping[str, int] = field(default_factory=dict)
 
 
+POOLINGS = ("mean", "last", "increasing", "decreasing", "first", "word")
+"""How the n states of a text become one; weights sum to 1 over the text's own tokens i = 1..n.
+
+`mean`: 1/n. `last`: the last one. `increasing`: w_i = i / sum(i) (MEXA, arXiv:2410.05873).
+`decreasing`: w_i = (n + 1 - i) / sum(i) (mPLM-Sim, arXiv:2305.13684, for decoders; it takes the
+mean for encoders). Both papers count special tokens, we do not. `first`: the first subword of the
+span. `word`: the mean of the span's subwords.
+"""
+
+SPAN_POOLINGS = ("first", "word")
+"""Those that need a span; the others pool the whole text, with or without a span."""
+
+
 LABELS = ("entailment", "neutral", "contradiction")
 """The labels of natural language inference, in the order of XNLI's papers."""
 

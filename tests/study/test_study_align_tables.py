@@ -10,9 +10,7 @@ import pytest
 
 from babelscope.data.bitext import Bitext, read_bitext
 from babelscope.errors import LanguageError, SettingError
-from babelscope.infer import hidden_items
 from babelscope.measure.alignment import CONTROLS
-from babelscope.study import align_plan as align_plan_module
 from babelscope.study.align_plan import AlignPlan, align_plan
 from babelscope.study.align_tables import SCHEMA, States, alignment_table, map_sample
 from babelscope.study.values import Table
@@ -118,9 +116,3 @@ def test_a_plan_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(kind, match=told):
         align_plan(table({"data": "atlas", **more}), {})
-
-
-def test_the_plan_knows_the_poolings_there_are() -> None:
-    # the plan has a copy, as plans are made without torch
-    assert align_plan_module.POOLINGS == hidden_items.POOLINGS
-    assert align_plan_module.SPAN_POOLINGS == hidden_items.SPAN_POOLINGS

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import (
-    PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainingArguments,
@@ -29,11 +28,11 @@ from transformers.trainer_callback import TrainerControl, TrainerState
 from babelscope.adapt.class_methods import keep_trained, load_trained, prepare
 from babelscope.adapt.classify_recipes import ClassifyRecipe, evaluation_steps, planned_steps
 from babelscope.adapt.saving import last_checkpoint
+from babelscope.adapt.training import run_trainer
 from babelscope.adapt.tuning import precision_used
 from babelscope.errors import ModelError, SettingError
 from babelscope.models.class_encoding import NO_LABEL, ClassItem
 from babelscope.models.classifiers import Classifier, collate
-from babelscope.models.tokenizers import silent
 from babelscope.store import read_json, write_json
 
 HISTORY, CHECKPOINTS = "history.json", "checkpoints"
@@ -103,8 +102,12 @@ def train_classifier(
             compute_loss_func=_loss,
             callbacks=[watch],
         )
-        trainer.remove_callback(PrinterCallback)
-        _run(job, trainer, resumed)
+        run_trainer(
+            trainer,
+            resumed,
+            f"training of {job.classifier.name}",
+            "lower batch_size or max_tokens",
+        )
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     load_trained(classifier, folder)
     return tuple(watch.history)
@@ -169,19 +172,6 @@ def _arguments(job: _Job) -> TrainingArguments:
         dataloader_pin_memory=False,
         label_names=["labels"],
     )
-
-
-def _run(job: _Job, trainer: Trainer, resumed: Path | None) -> None:
-    try:
-        with silent():
-            trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    except torch.OutOfMemoryError as error:
-        raise ModelError(
-            f"training of {job.classifier.name}",
-            expected="enough memory for a batch",
-            found=str(error).splitlines()[0],
-            remedy="lower batch_size or max_tokens",
-        ) from error
 
 
 class _Watch(TrainerCallback):

@@ -7,14 +7,12 @@ tune's own working folder.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from peft import PeftModel
 from torch import Tensor
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
@@ -31,6 +29,7 @@ from babelscope.errors import ModelError
 from babelscope.models.adapters import AdapterCard, write_adapter_card
 from babelscope.models.encoding import EncodedTraining
 from babelscope.models.loading import LoadedModel, pad_id
+from babelscope.models.tokenizers import silent
 
 ONE_POSITION = {"logits_to_keep": 1}
 """Keeps the model's own head, whose logits the loss does not read, at one position a row."""
@@ -86,7 +85,12 @@ def train(job: Job, tuned: PeftModel) -> tuple[AdapterCard, ...]:
             compute_loss_func=loss,
             callbacks=[_Watch(job, tuned)],
         )
-        _run(job, trainer, last_checkpoint(checkpoints))
+        run_trainer(
+            trainer,
+            last_checkpoint(checkpoints),
+            f"tuning of {job.loaded.name}",
+            "halve batch_size and double accumulation, or lower max_tokens",
+        )
     cards = [_card_at(job, trainer.state, step) for step in job.steps_kept]
     final = _card_at(job, trainer.state, job.recipe.max_steps)
     if is_main_process():
@@ -94,17 +98,22 @@ def train(job: Job, tuned: PeftModel) -> tuple[AdapterCard, ...]:
     return (*cards, final)
 
 
-def _run(job: Job, trainer: Trainer, resumed: Path | None) -> None:
+def run_trainer(trainer: Trainer, resumed: Path | None, what: str, remedy: str) -> None:
+    """Train, from a checkpoint if there is one, without the Trainer's own words.
+
+    Raises:
+        ModelError: the memory does not suffice; `what` and `remedy` are told.
+    """
     trainer.remove_callback(PrinterCallback)
     try:
-        with _quiet():
+        with silent():
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     except torch.OutOfMemoryError as error:
         raise ModelError(
-            f"tuning of {job.loaded.name}",
+            what,
             expected="enough memory for a batch",
             found=str(error).splitlines()[0],
-            remedy="halve batch_size and double accumulation, or lower max_tokens",
+            remedy=remedy,
         ) from error
 
 
@@ -139,17 +148,6 @@ def _arguments(job: Job, folder: Path) -> TrainingArguments:
         dataloader_pin_memory=False,
         label_names=["labels"],
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' warnings off stderr: faults are raised as errors."""
-    level = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        transformers.logging.set_verbosity(level)
 
 
 class _Watch(TrainerCallback):

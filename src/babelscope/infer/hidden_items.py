@@ -16,6 +16,7 @@ from babelscope.errors import DataError, SettingError
 from babelscope.models.loading import Tokenizer
 from babelscope.models.tokens import SPACE_MARK
 from babelscope.models.trunks import Trunk
+from babelscope.records import POOLINGS, SPAN_POOLINGS
 
 Span = tuple[int, int]
 
@@ -66,28 +67,15 @@ def _only_last(n: int) -> NDArray[np.float64]:
     return np.eye(1, n, n - 1)[0]
 
 
-_OF_TEXT: dict[str, Callable[[int], NDArray[np.float64]]] = {
+_WEIGHTS: dict[str, Callable[[int], NDArray[np.float64]]] = {
     "mean": _even,
     "last": _only_last,
     "increasing": _rising,
     "decreasing": _falling,
-}
-_OF_SPAN: dict[str, Callable[[int], NDArray[np.float64]]] = {
     "first": _only_first,
     "word": _even,
 }
-
-POOLINGS = (*_OF_TEXT, *_OF_SPAN)
-"""How the n states of a text become one; weights sum to 1 over the text's own tokens i = 1..n.
-
-`mean`: 1/n. `last`: the last one. `increasing`: w_i = i / sum(i) (MEXA, arXiv:2410.05873).
-`decreasing`: w_i = (n + 1 - i) / sum(i) (mPLM-Sim, arXiv:2305.13684, for decoders; it takes the
-mean for encoders). Both papers count special tokens, we do not. `first`: the first subword of the
-span. `word`: the mean of the span's subwords.
-"""
-
-SPAN_POOLINGS = tuple(_OF_SPAN)
-"""Those that need a span; the others pool the whole text, with or without a span."""
+"""Weights of n tokens by `records.POOLINGS`, before they are divided by their sum."""
 
 
 def check_poolings(poolings: Sequence[str]) -> None:
@@ -156,7 +144,7 @@ def pooling_weights(
         for column, pooling in enumerate(poolings):
             places = item.places(pooling)
             if places:
-                own = (_OF_TEXT | _OF_SPAN)[pooling](len(places))
+                own = _WEIGHTS[pooling](len(places))
                 weights[row, column, list(places)] = own / own.sum()
     return weights
 

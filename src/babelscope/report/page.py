@@ -160,12 +160,15 @@ def _head(tables: Tables) -> dict[str, str]:
 
 def _provenance(tables: Tables) -> dict[str, Any]:
     plan = tables.plan
-    facts = [("Study", plan["name"]), ("Task", plan.get("task", "")), ("Model", plan["model"])]
-    facts += [
-        ("Recipes", ", ".join(plan["recipes"])),
-        ("Seeds", ", ".join(map(str, plan["seeds"]))),
-    ]
-    facts += [("Settings", plan.get("settings")), ("Fingerprints", plan.get("fingerprints"))]
+    task = "" if parts.is_untested(tables) else plan.get("task", "")
+    facts = [("Study", plan["name"]), ("Task", task), ("Model", plan["model"])]
+    if not parts.is_untested(tables):  # recipes belong to questions
+        facts += [
+            ("Recipes", ", ".join(plan["recipes"])),
+            ("Seeds", ", ".join(map(str, plan["seeds"]))),
+            ("Settings", plan.get("settings")),
+        ]
+    facts += [("Fingerprints", plan.get("fingerprints"))]
     facts += [("Versions", plan.get("versions")), ("Started from", plan.get("started_from"))]
     facts += [("Cells", plan.get("cells")), ("Language maps", plan.get("language_maps"))]
     sources = [

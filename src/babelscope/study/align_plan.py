@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from babelscope.data.bitext import UNITS
 from babelscope.errors import SettingError
 from babelscope.languages import language
-from babelscope.study.values import Table
-
-POOLINGS = ("mean", "last", "increasing", "decreasing", "first", "word")
-SPAN_POOLINGS = ("first", "word")
+from babelscope.records import POOLINGS, SPAN_POOLINGS
+from babelscope.study.values import Table, filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +49,12 @@ def align_plan(table: Table, folders: Mapping[str, str]) -> AlignPlan:
         SettingError: a key is unknown, missing, or its value cannot be.
         LanguageError: a language is unknown.
     """
-
-    def placed(text: str) -> str:
-        for name, folder in folders.items():
-            text = text.replace(f"{{{name}}}", folder)
-        return text
-
     plan = AlignPlan(
-        data=placed(table.text("data")),
+        data=filled(table.text("data"), folders),
         languages=tuple(language(code).code for code in table.texts("languages", ())),
         unit=table.choice("unit", UNITS, "sentence"),
         pooling=table.choice("pooling", POOLINGS, "mean"),
-        carrier=placed(table.text("carrier", "")),
+        carrier=filled(table.text("carrier", ""), folders),
         limit=table.integer("limit", 0, low=0),
         maps=table.switch("maps", True),
         seed=table.integer("seed", 0, low=0),

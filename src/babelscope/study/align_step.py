@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,13 +11,12 @@ import polars as pl
 from babelscope.data.bitext import Bitext, read_bitext, without
 from babelscope.identity import digest
 from babelscope.infer.hidden import HiddenText
-from babelscope.models.trunks import Trunk, load_trunk
-from babelscope.store import check_writable, write_json
+from babelscope.models.trunks import Trunk
 from babelscope.study.align_plan import AlignPlan
 from babelscope.study.align_tables import States, alignment_table, map_sample
 from babelscope.study.cells import Progress
 from babelscope.study.hidden_step import keep_states
-from babelscope.study.output import write_frame
+from babelscope.study.inside import Made, planned_trunk, trunk_facts, write_made
 from babelscope.study.plan_records import ModelPlan
 
 VERSION = "1"
@@ -38,13 +36,9 @@ def align_step(
     Hidden states are kept in `store`; without one they are removed when the table is written. An
     interrupted call is continued by the next one.
     """
-    check_writable(out)
-    work = store or out.with_name(f".{out.name}.work")
-    frame, settings = run_align(plan, model, (), work, progress)
-    write_frame(out, frame)
-    write_json(out.with_suffix(".json"), settings)
-    if store is None:
-        shutil.rmtree(work, ignore_errors=True)
+    frame, settings = write_made(
+        out, store, lambda work: run_align(plan, model, (), work, progress)
+    )
     told = {"out": str(out), "rows": frame.height, "depths": settings["depths"]}
     return told | {"sets": [_told(s) for s in _sets(settings)]}
 
@@ -55,7 +49,7 @@ def run_align(
     targets: Sequence[str],
     store: Path,
     progress: Progress | None = None,
-) -> tuple[pl.DataFrame, dict[str, object]]:
+) -> Made:
     """Return the table of alignment and what it was made from.
 
     Without languages in the plan, `targets` are aligned. `store` keeps the hidden states.
@@ -67,13 +61,7 @@ def run_align(
     bitexts = read_bitext(
         plan.data, plan.languages or targets, plan.unit, carrier=plan.carrier, limit=plan.limit
     )
-    trunk = load_trunk(
-        model.name,
-        dtype=model.dtype,
-        device=model.device,
-        revision=model.revision,
-        trust_remote_code=model.trust_remote_code,
-    )
+    trunk = planned_trunk(model)
     frames, sets = [], []
     for bitext in bitexts:
         read, states, cut = _read(trunk, bitext, plan, store, progress)
@@ -83,11 +71,7 @@ def run_align(
         sets.append(_set(read, plan) | {"truncated": cut})
     settings: dict[str, object] = {
         "version": VERSION,
-        "model": trunk.name,
-        "fingerprint": trunk.fingerprint,
-        "dtype": str(trunk.dtype).removeprefix("torch."),
-        "causal": trunk.causal,
-        "depths": trunk.depth + 1,
+        **trunk_facts(trunk),
         "data": plan.data,
         "unit": plan.unit,
         "carrier": plan.carrier,

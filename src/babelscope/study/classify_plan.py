@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from babelscope.adapt.classify_recipes import ClassifyRecipe, change_classify
 from babelscope.errors import SettingError
 from babelscope.languages import language
-from babelscope.study.values import Table
+from babelscope.study.values import Table, filled, setting_of
 
 TASKS = ("nli", "ner")
 
@@ -72,13 +71,13 @@ def classify_plan(table: Table, folders: Mapping[str, str]) -> ClassifyPlan:
     given = {name: value for name in switches if (value := table.take(name)) is not None}
     plan = ClassifyPlan(
         task=table.choice("task", TASKS, "nli"),
-        data=_filled(table.text("data"), folders),
+        data=filled(table.text("data"), folders),
         sources=codes(table.texts("sources", (table.text("source", "en"),))),
         recipes=tuple(change_classify(ClassifyRecipe(), {**given, "method": m}) for m in methods),
         targets=codes(table.texts("targets", ())),
         models=table.texts("models", ()),
-        train=_filled(table.text("train", ""), folders),
-        dev=_filled(table.text("dev", ""), folders),
+        train=filled(table.text("train", ""), folders),
+        dev=filled(table.text("dev", ""), folders),
         seeds=table.integers("seeds", (0,), low=0),
         train_items=table.integer("train_items", 0, low=0),
         test_items=table.integer("test_items", 0, low=0),
@@ -90,24 +89,10 @@ def classify_plan(table: Table, folders: Mapping[str, str]) -> ClassifyPlan:
 
 def recipes_of(methods: Sequence[str], settings: Sequence[str]) -> tuple[ClassifyRecipe, ...]:
     """Return a recipe for each method, with `switch=value` settings applied."""
-    given: dict[str, object] = {}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals:
-            raise SettingError(f"--set {setting}", expected="switch=value", found=setting)
-        try:
-            given[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            given[key.strip()] = text
+    given = dict(map(setting_of, settings))
     return tuple(change_classify(ClassifyRecipe(), {**given, "method": m}) for m in methods)
 
 
 def codes(languages: Sequence[str]) -> tuple[str, ...]:
     """Return languages as codes, each once."""
     return tuple(dict.fromkeys(language(code).code for code in languages))
-
-
-def _filled(text: str, folders: Mapping[str, str]) -> str:
-    for name, folder in folders.items():
-        text = text.replace(f"{{{name}}}", folder)
-    return text

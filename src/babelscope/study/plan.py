@@ -28,7 +28,7 @@ from babelscope.study.plan_records import (
     TestPlan,
 )
 from babelscope.study.probe_plan import probe_plan
-from babelscope.study.values import Table
+from babelscope.study.values import Table, filled, setting_of
 
 __all__ = [
     "COUNTED",
@@ -69,14 +69,8 @@ def read_plan(path: Path, settings: Sequence[str] = ()) -> StudyPlan:
 
 
 def _apply(document: dict[str, object], setting: str) -> None:
-    key, equals, text = setting.partition("=")
-    steps = key.strip().split(".")
-    if not equals or not all(steps):
-        raise SettingError(f"--set {setting}", expected="key=value", found=setting)
-    try:
-        value: object = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text  # a bare word is a string: --set model.name=mini
+    key, value = setting_of(setting)
+    steps = key.split(".")
     table = document
     for step in steps[:-1]:
         inner = table.setdefault(step, {})
@@ -168,9 +162,9 @@ def _source(table: Table, key: str, folders: Mapping[str, str]) -> SourcePlan:
     plan = SourcePlan(
         name=key,
         language=code,
-        data=_filled(table.text("data"), folders),
+        data=filled(table.text("data"), folders),
         origin=table.text("origin", "unknown"),
-        reference=_filled(table.text("reference", ""), folders),
+        reference=filled(table.text("reference", ""), folders),
         reference_language=language(other).code if other else code,
         limit=table.integer("limit", 0, low=0),
     )
@@ -186,7 +180,7 @@ def _test(table: Table, folders: Mapping[str, str]) -> TestPlan:
     task = table.choice("task", TASKS, "qa")
     other = table.text("from", "")
     plan = TestPlan(
-        data=_filled(table.text("data"), folders),
+        data=filled(table.text("data"), folders),
         task=task,
         translated_from=language(other).code if other else "",
         answers=table.switch("answers", task == "qa"),
@@ -194,7 +188,7 @@ def _test(table: Table, folders: Mapping[str, str]) -> TestPlan:
         sample_seed=table.integer("sample_seed", 0, low=0),
         contests=tuple((language(t).code, language(s).code) for t, s in pairs),
         demonstrations=table.integer("demonstrations", 0, low=0),
-        demonstrations_data=_filled(table.text("demonstrations_data", ""), folders),
+        demonstrations_data=filled(table.text("demonstrations_data", ""), folders),
         demonstrations_language=demonstrations_language,
     )
     table.done()
@@ -209,17 +203,10 @@ def _lens(table: Table, folders: Mapping[str, str]) -> LensPlan:
     plan = LensPlan(
         questions=table.integer("questions", 0, low=0),
         positions=tuple(table.texts("positions", ("last", "gold"))),
-        maps=tuple(_filled(name, folders) for name in maps),
+        maps=tuple(filled(name, folders) for name in maps),
         half_depths=table.switch("half_depths", False),
         contests=table.switch("contests", False),
-        text=_filled(table.text("text", ""), folders),
+        text=filled(table.text("text", ""), folders),
     )
     table.done()
     return plan
-
-
-def _filled(text: str, folders: Mapping[str, str]) -> str:
-    """Put the folders of `[paths]` in; `{language}` stays for the reader of the data."""
-    for name, folder in folders.items():
-        text = text.replace(f"{{{name}}}", folder)
-    return text

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from babelscope.errors import SettingError
 from babelscope.languages import language
 from babelscope.measure.probe_models import KINDS
-from babelscope.study.align_plan import POOLINGS, SPAN_POOLINGS
-from babelscope.study.values import Table
+from babelscope.records import POOLINGS, SPAN_POOLINGS
+from babelscope.study.values import Table, filled
 
 TASKS = ("ner", "pos", "topic", "paraphrase", "language")
 WORD_TASKS = ("ner", "pos")
@@ -106,9 +106,7 @@ def probe_plan(table: Table, folders: Mapping[str, str]) -> ProbePlan:
 
 
 def _task(table: Table, name: str, folders: Mapping[str, str]) -> ProbeTask:
-    data = table.text("data")
-    for key, folder in folders.items():
-        data = data.replace(f"{{{key}}}", folder)
+    data = filled(table.text("data"), folders)
     task = ProbeTask(
         task=table.choice("task", TASKS, name),
         data=data,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,10 +11,9 @@ import polars as pl
 from babelscope.errors import SettingError
 from babelscope.measure.probe_tables import ProbeRow, probe_rows
 from babelscope.measure.probes import ProbeRun, ProbeSettings, probe
-from babelscope.models.trunks import Trunk, load_trunk
-from babelscope.store import check_writable, write_json
+from babelscope.models.trunks import Trunk
 from babelscope.study.cells import Progress
-from babelscope.study.output import write_frame
+from babelscope.study.inside import Made, planned_trunk, trunk_facts, write_made
 from babelscope.study.plan_records import ModelPlan
 from babelscope.study.probe_data import ALL, ProbeData, gather
 from babelscope.study.probe_plan import ProbePlan, ProbeTask
@@ -37,13 +35,7 @@ def probe_step(
     Hidden states are kept in `store`; without one they are removed when the table is written. An
     interrupted call is continued by the next one.
     """
-    check_writable(out)
-    work = store or out.with_name(f".{out.name}.work")
-    frame, settings = run_probe(plan, model, (), work, progress)
-    write_frame(out, frame)
-    write_json(out.with_suffix(".json"), settings)
-    if store is None:
-        shutil.rmtree(work, ignore_errors=True)
+    frame, _ = write_made(out, store, lambda work: run_probe(plan, model, (), work, progress))
     best = frame.filter(pl.col("measure") == "best_depth").select("task", "target", "value")
     accuracy = frame.filter(pl.col("measure") == "accuracy").drop("measure")
     best = best.with_columns(pl.col("value").cast(pl.Int64).alias("depth")).drop("value")
@@ -58,7 +50,7 @@ def run_probe(
     targets: Sequence[str],
     store: Path,
     progress: Progress | None = None,
-) -> tuple[pl.DataFrame, dict[str, object]]:
+) -> Made:
     """Return the table of the probes and what it was made from.
 
     Without targets in the plan, `targets` are tested beside each task's source. `store` keeps the
@@ -70,13 +62,7 @@ def run_probe(
     """
     asked = plan.targets or tuple(targets)
     data = [gather(task, asked) for task in plan.tasks]  # before the model: its faults come first
-    trunk = load_trunk(
-        model.name,
-        dtype=model.dtype,
-        device=model.device,
-        revision=model.revision,
-        trust_remote_code=model.trust_remote_code,
-    )
+    trunk = planned_trunk(model)
     frames, told = [], []
     for task, found in zip(plan.tasks, data, strict=True):
         frame, settings = _run_task(trunk, task, found, plan.batch_tokens, store, progress)
@@ -84,11 +70,7 @@ def run_probe(
         told.append(settings)
     whole: dict[str, object] = {
         "version": VERSION,
-        "model": trunk.name,
-        "fingerprint": trunk.fingerprint,
-        "dtype": str(trunk.dtype).removeprefix("torch."),
-        "causal": trunk.causal,
-        "depths": trunk.depth + 1,
+        **trunk_facts(trunk),
         "batch_tokens": plan.batch_tokens,
         "tasks": told,
     }

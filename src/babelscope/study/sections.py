@@ -19,6 +19,7 @@ from babelscope.study.cells import Progress
 from babelscope.study.classify_data import gather_sets
 from babelscope.study.classify_step import run_classify
 from babelscope.study.costs import CostBook
+from babelscope.study.inside import Made
 from babelscope.study.output import versions, write_frame
 from babelscope.study.plan import StudyPlan
 from babelscope.study.probe_data import gather
@@ -27,8 +28,6 @@ from babelscope.study.work import Watch
 
 NAMES = ("alignment", "probes", "classification")
 """The tables of all parts, in the order of work."""
-
-Made = tuple[pl.DataFrame, dict[str, object]]
 
 
 @dataclass(frozen=True, slots=True)

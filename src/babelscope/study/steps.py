@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -40,6 +39,7 @@ from babelscope.study.cells import (
     read_counts,
 )
 from babelscope.study.schedule import decoding_of
+from babelscope.study.values import setting_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +64,7 @@ def load_choice(choice: ModelChoice) -> LoadedModel:
 
 def recipe_with(name: str, settings: Sequence[str]) -> Recipe:
     """Return a recipe with `switch=value` settings applied."""
-    deviations: dict[str, object] = {}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals:
-            raise SettingError(f"--set {setting}", expected="switch=value", found=setting)
-        try:
-            deviations[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            deviations[key.strip()] = text
-    return change(find_recipe(name), deviations)
+    return change(find_recipe(name), dict(map(setting_of, settings)))
 
 
 def recipe_of_card(card: AdapterCard) -> Recipe:

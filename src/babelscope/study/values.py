@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import tomllib
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -117,3 +118,25 @@ class Table:
     def _error(self, key: str, expected: str, value: object) -> SettingError:
         found = "nothing" if value is None else repr(value)
         return SettingError(f"{self._name}, {key}", expected=expected, found=found)
+
+
+def filled(text: str, folders: Mapping[str, str]) -> str:
+    """Put the folders of `[paths]` in; `{language}` stays for the reader of the data."""
+    for name, folder in folders.items():
+        text = text.replace(f"{{{name}}}", folder)
+    return text
+
+
+def setting_of(setting: str) -> tuple[str, object]:
+    """Return the key and the value of `key=value`; a bare word is a string.
+
+    Raises:
+        SettingError: there is no `=`, or a part of the key is empty.
+    """
+    key, equals, text = setting.partition("=")
+    if not equals or not all(part.strip() for part in key.split(".")):
+        raise SettingError(f"--set {setting}", expected="key=value", found=setting)
+    try:
+        return key.strip(), tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), text
