@@ -45,7 +45,7 @@ def test_entities_of_atlas_train_and_are_tested(
         ("--data atlas --task qa", "nli or ner"),
         ("--data atlas --method adapter", "head or lora"),
         ("--data atlas --set epoch=1", "epochs"),
-        ("--data atlas --set epochs", "switch=value"),
+        ("--data atlas --set epochs", "key=value"),
         ("--data atlas --target xx_Zzzz", "xx_Zzzz"),
         ("--data none.tsv", "none.tsv"),
         ("--data atlas --task ner --target zh", "zho_Hans"),

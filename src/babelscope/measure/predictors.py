@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from babelscope.records import MISSING, Comparison, Estimate
 BASELINE = ("same_script", "same_family")
 """What every model knows: 1 where source and target share script or family, else 0."""
 ALL = "all measures"
-FEWEST_LANGUAGES = 4
+FEWEST_TARGETS = 4
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 """Ridge strengths, on measures scaled to unit variance, in units of one pair."""
 
@@ -66,7 +66,7 @@ def predict_transfer(pairs: Sequence[Pair], *, seed: int = 0) -> list[Predictor]
     """Try every measure of the pairs beside script and family; the baseline comes first.
 
     A measure is tried on the pairs that have it, and compared with the baseline on those. Pairs of
-    a language with itself, and pairs without a score, are left out. Below four languages every
+    a language with itself, and pairs without a score, are left out. Below four targets every
     number is NaN.
 
     Raises:
@@ -85,20 +85,7 @@ def predict_transfer(pairs: Sequence[Pair], *, seed: int = 0) -> list[Predictor]
     found = [_try(known, name, measures, seed) for name, measures in sets]
     tested = [p.gain for p in found if p.gain]
     corrected = iter(holm([c.p_value for c in tested]))
-    return [
-        Predictor(
-            p.name,
-            p.measures,
-            p.error,
-            p.explained,
-            p.gain,
-            float(next(corrected)) if p.gain else math.nan,
-            p.slope,
-            p.pairs,
-            p.languages,
-        )
-        for p in found
-    ]
+    return [replace(p, p_holm=float(next(corrected))) if p.gain else p for p in found]
 
 
 def _try(pairs: Sequence[Pair], name: str, measures: tuple[str, ...], seed: int) -> Predictor:
@@ -107,7 +94,7 @@ def _try(pairs: Sequence[Pair], name: str, measures: tuple[str, ...], seed: int)
     nothing = Predictor(
         name, measures, MISSING, math.nan, None, math.nan, MISSING, len(whole), len(languages)
     )
-    if len({p.target for p in whole}) < FEWEST_LANGUAGES:
+    if len({p.target for p in whole}) < FEWEST_TARGETS:
         return nothing
     scores = np.array([p.score for p in whole])
     targets = [p.target for p in whole]
