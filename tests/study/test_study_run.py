@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,44 @@ def test_the_scores_are_those_of_the_answers(done: Path) -> None:
             if all(abs(told[k] - found[k].value) < 1e-12 for k in ("mlqa_f1", "char_f1")):
                 return
     pytest.fail("no answers of the store give the base's scores")
+
+
+def test_the_languages_produced_are_those_of_the_answers(done: Path) -> None:
+    rows = pl.read_parquet(done / "results.parquet").filter(
+        pl.col("measure").str.starts_with("produced_") & (pl.col("task") == "qa")
+    )
+    assert not rows["target"].str.starts_with("group:").any()
+    keys = ["recipe", "source", "seed", "target"]
+    assert rows.group_by(keys).agg(pl.col("value").sum())["value"].to_list() == (
+        pytest.approx([1.0] * 2 * 7)
+    )
+    questions, counts = read_qa("atlas", "el"), set()
+    ids = {e.id for e in questions.examples}
+    for path in (done / "store" / "answers").glob("*/answers.jsonl"):
+        answers = read_answers(path)
+        if answers[0].language == "ell_Grek" and answers[0].id in ids:
+            study = ("eng_Latn", "ell_Grek", "ory_Orya", "ben_Beng")
+            said = Counter(s.produced for s in score_answers(answers, questions, study))
+            counts.add(frozenset((f"produced_{code}", n) for code, n in said.items()))
+    own = rows.filter(pl.col("target") == "ell_Grek").filter(
+        (pl.col("seed") >= 0) | (pl.col("recipe") == "base")
+    )
+    told = {
+        frozenset((m, round(v * n)) for m, v, n in frame.select("measure", "value", "n").rows())
+        for _, frame in own.group_by("recipe", "source", "seed")
+    }
+    assert told == counts
+
+
+def test_the_control_is_scored_at_the_length_of_each_answer(done: Path) -> None:
+    rows = pl.read_parquet(done / "results.parquet").filter(pl.col("seed") == -1)
+    by = {m: dict(f.select("target", "value").rows()) for (m,), f in rows.filter(
+        (pl.col("recipe") == "base") & (pl.col("task") == "qa")
+    ).group_by("measure")}  # fmt: skip
+    for measure in ("squad_f1", "mlqa_f1", "char_f1"):
+        for target in ("eng_Latn", "ell_Grek"):
+            # right content of the same length scores at least what the answers score here
+            assert by[f"cut_gold_{measure}"][target] >= by[measure][target]
 
 
 def test_a_group_is_the_mean_of_its_targets(done: Path) -> None:

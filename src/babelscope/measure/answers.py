@@ -13,6 +13,8 @@ import numpy as np
 from babelscope.errors import DataError
 from babelscope.languages import language
 from babelscope.measure.causes import CAUSES, Cause, cause_of
+from babelscope.measure.cut_gold import CutGold, control_of
+from babelscope.measure.produced import produced_language
 from babelscope.measure.qa_scores import AnswerScores, score_answer
 from babelscope.measure.stats import estimate, ratio_of_sums
 from babelscope.records import Answer, Estimate, QuestionSet, Stop
@@ -44,7 +46,11 @@ STOPS: tuple[Stop, ...] = get_args(Stop)
 
 @dataclass(frozen=True, slots=True)
 class ScoredAnswer:
-    """An answer with its scores and its cause, and what it needs to be grouped by."""
+    """An answer with its scores, its cause and its control, and what it needs to be grouped by.
+
+    `produced` is the language that it came in, see `produced_language`; `control` has the scores
+    of the gold at its length, None where there is no such gold.
+    """
 
     id: str
     context_id: str
@@ -54,6 +60,8 @@ class ScoredAnswer:
     cause: Cause
     stopped: Stop
     prediction: str
+    produced: str
+    control: CutGold | None
 
 
 def score_answers(
@@ -87,6 +95,8 @@ def score_answers(
                 cause,
                 answer.stopped,
                 answer.prediction,
+                produced_language(answer.prediction, example, scores, cause, among),
+                control_of(answer.prediction, example),
             )
         )
     return scored

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from babelscope.measure.answers import RATES, STOPS, ScoredAnswer, score_answers
 from babelscope.measure.causes import CAUSES
+from babelscope.measure.cut_gold import CONTROLLED, CUT_GOLD
 from babelscope.measure.qa_scores import score_answer
 from babelscope.records import Answer, QuestionSet
 from babelscope.study.cells import AnswerCounts, Cell, Variant
@@ -19,6 +20,16 @@ Values = NDArray[np.float64]
 
 INTERFERENCE = "interference"
 GROUP = "group:"
+PRODUCED = "produced_"
+"""What the measure of a language's share among the answers begins with."""
+
+MEANS = (
+    *RATES,
+    *(f"stop_{stop}" for stop in STOPS),
+    *(f"cause_{cause}" for cause in CAUSES),
+    *(f"{CUT_GOLD}{name}" for name in CONTROLLED),
+)
+"""The measures of a cell that are means over its items, in every task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,9 @@ def score_cell(
         values[f"stop_{stop}"] = _share([s.stopped == stop for s in scored])
     for cause in CAUSES:
         values[f"cause_{cause}"] = _share([s.cause.name == cause for s in scored])
+    for name in CONTROLLED:
+        controls = [getattr(s.control, name) if s.control else np.nan for s in scored]
+        values[f"{CUT_GOLD}{name}"] = np.array(controls, dtype=np.float64)
     if rival is not None:
         values[INTERFERENCE] = interference(scored, questions, rival)
     return CellScores(
@@ -98,6 +112,17 @@ def guessing(questions: QuestionSet, whole: QuestionSet) -> Values:
         golds = Counter(e.answers[0] for e in whole.examples if e.kind == kind and e.answers)
         common[kind] = min(golds, key=lambda g: (-golds[g], g)) if golds else ""
     return _share([bool(e.answers) and e.answers[0] == common[e.kind] for e in questions.examples])
+
+
+def produced(cells: Sequence[CellScores]) -> dict[str, Values]:
+    """Return (seeds, items) shares of the languages that answers came in, of those that occur."""
+    codes = sorted({s.produced for c in cells for s in c.scored})
+    return {
+        f"{PRODUCED}{code}": np.stack(
+            [_share([s.produced == code for s in c.scored]) for c in cells]
+        )
+        for code in codes
+    }
 
 
 def stacked(cells: Sequence[CellScores], measure: str) -> Values:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from babelscope.measure.answers import RATES, STOPS
-from babelscope.measure.causes import CAUSES
+from babelscope.measure.answers import RATES
 from babelscope.measure.stats import best_source, compare, estimate, holm, ratio_of_sums
 from babelscope.measure.transfer import gain_over_self, transfer_efficiency
 from babelscope.records import Comparison, Estimate
+from babelscope.study import scores
 from babelscope.study.cells import Variant
 from babelscope.study.plan import StudyPlan
 from babelscope.study.scores import GROUP, INTERFERENCE, CellScores, Values, stacked
@@ -99,10 +99,9 @@ def _rows(
 
 def _estimates(members: Sequence[CellScores]) -> dict[str, Estimate]:
     contexts = members[0].contexts
-    names = [*RATES, *(f"stop_{s}" for s in STOPS), *(f"cause_{c}" for c in CAUSES)]
-    if INTERFERENCE in members[0].values:
-        names.append(INTERFERENCE)
-    found = {name: estimate(stacked(members, name), contexts) for name in names}
+    names = [*scores.MEANS, *({INTERFERENCE} & set(members[0].values))]
+    values = {name: stacked(members, name) for name in names} | scores.produced(members)
+    found = {name: estimate(array, contexts) for name, array in values.items()}
     found["length_ratio"] = ratio_of_sums(
         stacked(members, "length"), stacked(members, "gold_length"), contexts
     )
