@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from babelscope.records import MISSING
 from babelscope.report.names import (
@@ -12,6 +13,7 @@ from babelscope.report.names import (
     is_number,
     language_name,
     measure_name,
+    named,
     p_text,
     points,
     same_language,
@@ -42,23 +44,28 @@ INKS: tuple[Rgb, Rgb] = ((0, 0, 0), (255, 255, 255))
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell as drawn: its text, a longer text for the pointer, colours, and its marks."""
+    """A cell as drawn: its text, a longer text for the pointer, colours, marks, and its page."""
 
     text: str
     title: str
     style: str
     missing: bool = False
     own: bool = False
+    href: str = ""
 
 
 @dataclass(frozen=True)
 class View:
-    """One reading of the matrix; `rows` pairs a variant's name with a cell per target."""
+    """One reading of the matrix; `rows` pairs a variant's name with a cell per target.
+
+    `places` are those of the rows among all variants, where rows can be ordered anew.
+    """
 
     key: str
     label: str
     legend: str
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    places: tuple[int, ...] = ()
 
 
 def luminance(colour: Rgb) -> float:
@@ -133,8 +140,16 @@ def views(tables: Tables) -> tuple[View, ...]:
             False,
         ),
     )
+    places = tuple(range(len(variants(tables))))
+    bases = sum(v.is_base for v in variants(tables))  # they are the first
     return tuple(
-        View(key, label, legend, _rows(tables, cells, with_base=base))
+        View(
+            key,
+            label,
+            legend,
+            _rows(tables, cells, with_base=base),
+            places if base else places[bases:],
+        )
         for key, label, legend, cells, base in found
         if any(not cell.missing for cell in cells.values())
     )
@@ -156,11 +171,19 @@ def _rows(
 def _placed(tables: Tables, cells: dict[CellKey, Cell], variant: Variant, target: str) -> Cell:
     own = same_language(source_language(tables, variant.source), target)
     where = f"{language_name(target)}, {variant_name(tables, variant)}"
+    page = cell_address(variant.recipe, variant.source, target)
     cell = cells.get((variant.recipe, variant.source, target))
     if cell is None or cell.missing:
         why = f": {cell.title}" if cell and cell.title else ""
-        return Cell(NO_DATA, f"{where}: {NO_DATA}{why}", "", missing=True, own=own)
-    return Cell(cell.text, f"{where}: {cell.title}", cell.style, own=own)
+        return Cell(NO_DATA, f"{where}: {NO_DATA}{why}", "", missing=True, own=own, href=page)
+    return Cell(cell.text, f"{where}: {cell.title}", cell.style, own=own, href=page)
+
+
+def cell_address(recipe: str, source: str, target: str) -> str:
+    """Return the address of a cell's page, "#cell/default/or/ory_Orya"; a base has no source."""
+    # a lone surrogate cannot stand in an address: it becomes what the page's file makes of it
+    parts = (quote(named(part), safe="", errors="replace") for part in (recipe, source, target))
+    return f"#cell/{'/'.join(parts)}"
 
 
 def _scores(tables: Tables) -> dict[CellKey, Cell]:

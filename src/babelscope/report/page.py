@@ -12,17 +12,23 @@ from babelscope.report import (
     beside,
     caveats,
     certainty,
+    contrast_words,
     explain,
     figures,
     inner,
     ledger,
     maps,
     matrix,
+    orders,
     panels,
     parts,
+    produced,
+    scorers,
     words,
 )
+from babelscope.report.cellpages import cell_pages
 from babelscope.report.cells import Table
+from babelscope.report.contrasts import Contrasts, contrasts
 from babelscope.report.examples import examples
 from babelscope.report.html import asset, embed, policy, template, write_page
 from babelscope.report.lensview import lens_view
@@ -30,6 +36,7 @@ from babelscope.report.names import (
     count_text,
     language_name,
     measure_name,
+    named,
     source_language,
     source_name,
 )
@@ -53,9 +60,11 @@ def render(tables: Tables) -> str:
     """Return the page as text."""
     files = ["vendor/plotly-cartesian.min.js", "templates/report.js", "templates/lens.js"]
     others = parts.parts_of(tables)
+    asked = not parts.is_untested(tables)
+    files += ["templates/matrix.js", "templates/cell.js"] if asked else []
     files += ["templates/alignment.js"] if others.alignment else []
     scripts = [asset(name) for name in files]
-    drawn = _drawn(tables)
+    drawn, found = _drawn(tables), contrasts(tables)
     shown = [panel for group in drawn.values() for panel in group]
     lens = lens_view(tables)
     return template("page.html.j2").render(
@@ -63,20 +72,24 @@ def render(tables: Tables) -> str:
         scripts=[Markup(script) for script in scripts],
         style=Markup(asset("templates/style.css")),
         head=_head(tables),
-        answers=_answers(tables),
+        answers=_answers(tables, found),
         notes=caveats.notes(tables),
         headline=parts.headline(tables) or inner.headline(tables) or words.headline(tables),
-        asked=not parts.is_untested(tables),
+        asked=asked,
         parts=others,
         scored=not (inner.is_lens_only(tables) or parts.is_untested(tables)),
         views=matrix.views(tables),
         targets=[(t, language_name(t)) for t in tables.plan["targets"]],
+        orders=orders.orders(tables),
+        produced=produced.produced_view(tables),
+        control_verdict=scorers.control_verdict(tables),
+        matrix_json=embed(_matrix_data(tables) if asked else {}),
         drawn=drawn,
         lens=lens,
         map_verdict=maps.verdict(tables),
         examples=examples(tables),
         sampled=len(tables.samples),
-        tables=tables_of(tables),
+        tables=tables_of(tables, found),
         provenance=_provenance(tables),
         cause_names=figures.CAUSES,
         stop_names=figures.STOPS,
@@ -92,11 +105,25 @@ def _drawn(tables: Tables) -> dict[str, tuple[figures.Panel, ...]]:
         "causes": figures.stacked(tables, "cause", figures.CAUSES, "Causes of answers"),
         "stops": figures.stacked(tables, "stop", figures.STOPS, "Reasons of stopping"),
         "lengths": beside.length_ratios(tables),
+        "controls": scorers.control_panels(tables),
         "interference": beside.interference(tables),
     }
 
 
-def _answers(tables: Tables) -> list[words.Answer]:
+def _matrix_data(tables: Tables) -> dict[str, Any]:
+    """Return what the matrix's script needs: orders, pages of cells, languages produced."""
+    found = [
+        {"key": o.key, "note": named(o.note), "rows": o.rows, "columns": o.columns}
+        for o in orders.orders(tables)
+    ]
+    return {
+        "orders": found,
+        "pages": cell_pages(tables),
+        "produced": produced.produced_view(tables),
+    }
+
+
+def _answers(tables: Tables, contrasted: Contrasts) -> list[words.Answer]:
     told = list(parts.answers(tables))
     if parts.is_untested(tables):
         return told
@@ -106,6 +133,8 @@ def _answers(tables: Tables) -> list[words.Answer]:
         words.best_sources(tables),
         words.helped_and_harmed(tables),
         words.self_tuning(tables),
+        contrast_words.better_data(tables, contrasted),
+        contrast_words.groups_compared(tables, contrasted),
         explain.overgeneration(tables),
         explain.inside(tables),
         inner.silence(tables),
@@ -114,16 +143,24 @@ def _answers(tables: Tables) -> list[words.Answer]:
     return [*(answer for answer in found if answer is not None), *told]
 
 
-def tables_of(tables: Tables) -> dict[str, Table]:
-    """Return every table of the report by its short name; some may have no rows."""
+def tables_of(tables: Tables, found: Contrasts | None = None) -> dict[str, Table]:
+    """Return every table of the report by its short name; some may have no rows.
+
+    `found` are the study's contrasts, made here if they are not given.
+    """
+    found = found or contrasts(tables)
     return {
         "certainty": certainty.certainty(tables),
         "measures": panels.all_measures(tables),
         "shares": panels.shares(tables),
+        "produced": produced.produced_table(tables),
+        "controls": scorers.control_table(tables),
         "overgenerated": panels.overgenerated(tables),
         "quality": panels.quality(tables),
+        "better_data": contrast_words.data_table(tables, found),
         "interference": panels.interference_table(tables),
         "groups": panels.groups(tables),
+        "group_gains": contrast_words.group_table(tables, found),
         "priors": panels.priors(tables),
         "cost": ledger.cost(tables),
         "counts": ledger.counts(tables),

@@ -14,19 +14,8 @@ from numpy.typing import NDArray
 from babelscope.errors import SettingError, StoreError
 from babelscope.measure.stats import compare, estimate, holm
 from babelscope.records import Comparison, Estimate
-from babelscope.report.tables import (
-    CellKey,
-    Tables,
-    Variant,
-    base_of,
-    final_steps,
-    read_study,
-    variants,
-)
-
-KEY = ("recipe", "source", "target")
-NEEDED = (*KEY, "seed", "step", "task", "id", "context_id", "question")
-Cells = dict[CellKey, pl.DataFrame]
+from babelscope.report.questions import Cells, aligned, question_cells, shared_questions, values_of
+from babelscope.report.tables import CellKey, Tables, Variant, base_of, read_study, variants
 
 
 @dataclass(frozen=True)
@@ -61,22 +50,14 @@ def read_side(folder: Path) -> Side:
         StoreError: no study, or none with scores of questions.
     """
     tables = read_study(folder)
-    path = folder / "scores.parquet"
-    measure = tables.plan["main_measure"]
-    if not path.is_file():
+    if tables.scores is None:
         raise StoreError(
-            str(path),
+            str(folder / "scores.parquet"),
             expected="the scores of each question",
             found="no such file",
             remedy="run the study again with this version: its answers are kept",
         )
-    try:
-        frame = pl.read_parquet(path, columns=[*NEEDED, measure])
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise StoreError(str(path), expected="a table of scores", found=str(error)) from error
-    frame = frame.filter(pl.col("task") == tables.plan.get("task", "qa")).rename({measure: "value"})
-    parts = final_steps(frame).partition_by(*KEY, as_dict=True)
-    return Side(folder, tables, {(str(r), str(s), str(t)): f for (r, s, t), f in parts.items()})
+    return Side(folder, tables, question_cells(tables))
 
 
 def check_comparable(a: Side, b: Side) -> None:
@@ -144,10 +125,10 @@ def _corrected(found: list[Pair]) -> list[Pair]:
 
 
 def _score(a: Side, b: Side, key: CellKey) -> Pair | None:
-    ids, contexts = _shared([a.cells[key], b.cells[key]])
+    ids, contexts = shared_questions([a.cells[key], b.cells[key]])
     if not ids:
         return None
-    one, other, seeds = _paired(a.cells[key], b.cells[key], ids)
+    (one, other), seeds = aligned([[a.cells[key]], [b.cells[key]]], ids)
     return _pair("score", key, (one, other), contexts, seeds)
 
 
@@ -159,11 +140,11 @@ def _gain(a: Side, b: Side, key: CellKey) -> Pair | None:
     known = [frame for frame in frames if frame is not None]
     if len(known) < len(frames):
         return None
-    ids, contexts = _shared(known)
+    ids, contexts = shared_questions(known)
     if not ids:
         return None
-    one, other, seeds = _paired(known[0], known[2], ids)
-    bases = [_values(frame, ids)[1] for frame in (known[1], known[3])]
+    (one, other), seeds = aligned([[known[0]], [known[2]]], ids)
+    bases = [values_of(frame, ids)[1] for frame in (known[1], known[3])]
     return _pair("gain", key, (one - bases[0], other - bases[1]), contexts, seeds)
 
 
@@ -177,35 +158,3 @@ def _pair(
     one, other = values
     found = compare(other, one, contexts)
     return Pair(kind, key, estimate(one, contexts), estimate(other, contexts), found, seeds=seeds)
-
-
-def _shared(frames: list[pl.DataFrame]) -> tuple[list[str], list[str]]:
-    """Return the ids that all frames have, sorted, and their contexts."""
-    kept = frames[0].select("id", "context_id").unique("id", keep="first").sort("id")
-    for frame in frames[1:]:
-        kept = kept.filter(pl.col("id").is_in(frame["id"].unique().to_list()))
-    return kept["id"].to_list(), kept["context_id"].to_list()
-
-
-def _values(frame: pl.DataFrame, ids: list[str]) -> tuple[list[int], NDArray[np.float64]]:
-    """Return the seeds and their (seeds, items) values in the order of the ids."""
-    order = pl.DataFrame({"id": ids})
-    seeds = sorted(frame["seed"].unique().to_list())
-    rows = [
-        order.join(frame.filter(pl.col("seed") == s), on="id", how="left", maintain_order="left")
-        for s in seeds
-    ]
-    return seeds, np.stack([row["value"].to_numpy() for row in rows])
-
-
-def _paired(
-    a: pl.DataFrame, b: pl.DataFrame, ids: list[str]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
-    """Return both sides by shared seeds, else each side's mean over its own, and which it was."""
-    (one, left), (other, right) = _values(a, ids), _values(b, ids)
-    shared = sorted(set(one) & set(other))
-    if shared:
-        rows = [left[[one.index(s) for s in shared]], right[[other.index(s) for s in shared]]]
-        return rows[0], rows[1], str(len(shared))
-    means = [side.mean(axis=0, keepdims=True) for side in (left, right)]
-    return means[0], means[1], "means"

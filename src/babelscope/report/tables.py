@@ -54,6 +54,8 @@ COLUMNS: dict[str, dict[str, pl.DataType]] = {
 }
 PARTS = ("alignment", "probes", "classification", "predictors")
 """Tables of what a study does beside its questions; each but the last has a JSON of settings."""
+SCORES = ("recipe", "source", "target", "seed", "step", "task", "id", "context_id", "question")
+"""What is read of the scores of each question, with the main measure as `value`."""
 PLAN_KEYS = ("name", "model", "targets", "sources", "recipes", "seeds", "main_measure")
 
 CellKey = tuple[str, str, str]
@@ -72,7 +74,8 @@ class Part:
 class Tables:
     """What a study left behind; each frame has at least the columns of `COLUMNS`.
 
-    `parts` has those of `PARTS` that the study made.
+    `parts` has those of `PARTS` that the study made. `scores` has those of each question of the
+    main task by the main measure, None in a study of an older version.
     """
 
     plan: dict[str, Any]
@@ -85,6 +88,7 @@ class Tables:
     cost: pl.DataFrame
     samples: tuple[dict[str, Any], ...]
     parts: Mapping[str, Part] = field(default_factory=dict)
+    scores: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,21 @@ def read_study(folder: Path) -> Tables:
     """
     frames = {name: _frame(folder, name) for name in COLUMNS}
     parts = {name: _part(folder, name) for name in PARTS if (folder / f"{name}.parquet").exists()}
-    return Tables(plan=_plan(folder), samples=_samples(folder), parts=parts, **frames)
+    plan, told = _plan(folder), _samples(folder)
+    scores = _scores(folder, plan)
+    return Tables(plan=plan, samples=told, parts=parts, scores=scores, **frames)
+
+
+def _scores(folder: Path, plan: dict[str, Any]) -> pl.DataFrame | None:
+    path, measure = folder / "scores.parquet", plan["main_measure"]
+    if not path.is_file():
+        return None
+    try:
+        frame = pl.scan_parquet(path).filter(pl.col("task") == plan.get("task", "qa"))
+        return frame.select(*SCORES, pl.col(measure).alias("value")).collect()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        found = str(error).splitlines()[0]
+        raise StoreError(str(path), expected="a table of scores", found=found) from error
 
 
 def _part(folder: Path, name: str) -> Part:

@@ -1,0 +1,211 @@
+"""Better data and named groups: the sentences and the tables of a study's paired contrasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from markupsafe import Markup
+
+from babelscope.report.cells import Row, Table, Text, chance, changed, number
+from babelscope.report.contrasts import (
+    MEAN,
+    Contrast,
+    Contrasts,
+    group_pairs,
+    quality_of,
+    rival_sources,
+)
+from babelscope.report.names import (
+    count_text,
+    is_number,
+    isolated,
+    language_name,
+    p_text,
+    recipe_name,
+    share_text,
+    source_language,
+    source_name,
+    variant_name,
+)
+from babelscope.report.tables import Tables, Variant, is_sure
+from babelscope.report.words import NAMED, Answer, change, more_questions, strong
+
+BETTER = "Did better data in one language transfer better?"
+GROUPS = "Which group of languages gains more?"
+QUALITY_WORDS = {
+    "gold_verbatim": "gold verbatim in its context",
+    "chrf": "chrF against the human set",
+    "sentences_kept": "sentences kept",
+    "identified": "records identified as the language",
+}
+NO_SCORES = (
+    "The study’s scores of questions do not pair: no common ids, or made by an older version."
+)
+
+
+def better_data(tables: Tables, found: Contrasts) -> Answer | None:
+    """Say for sources of one language whether the better data gain more; None without such."""
+    pairs = list(rival_sources(tables))
+    if not pairs:
+        return None
+    sentences: list[Markup] = []
+    for recipe in tables.plan["recipes"]:
+        for one, other in pairs:
+            own = [c for c in found.data if (c.recipe, c.first, c.second) == (recipe, one, other)]
+            if own:
+                sentences += _rivals(tables, own)
+    return Answer(BETTER, tuple(sentences) or (Markup(NO_SCORES),), "quality")
+
+
+def _rivals(tables: Tables, own: Sequence[Contrast]) -> Iterator[Markup]:
+    head = own[0]
+    language = strong(language_name(source_language(tables, head.first)))
+    names = [isolated(source_name(tables, s)) for s in (head.first, head.second)]
+    lead = Markup("{}, {} against {}{}").format(
+        language, *names, _quality(tables, head.first, head.second)
+    )
+    lead += _recipe(tables, head.recipe)
+    singles = [c for c in own if c.where != MEAN]
+    mean = next((c for c in own if c.where == MEAN), singles[0] if len(singles) == 1 else None)
+    if mean is not None:
+        over = Markup("on average over {}").format(count_text(mean.count, "target"))
+        if mean.where != MEAN:
+            over = Markup("in {}").format(isolated(language_name(mean.where)))
+        told = _verdict(mean, Markup("the first transfers"), QUALITY_SIDES)
+        yield Markup("{}: {} {}.").format(lead, over, told)
+    clear = [c for c in singles if is_sure(c.row)] if mean is not singles[0] else []
+    if clear:
+        text = Markup("Clear in {} of {}: the first transfers {}.")
+        parts = [(c, language_name(c.where), "in") for c in clear]
+        told = _each(parts, QUALITY_SIDES)
+        yield text.format(len(clear), count_text(len(singles), "target"), told)
+    elif mean is None:
+        text = Markup("{}: no difference in {} is clear.")
+        yield text.format(lead, count_text(len(singles), "target"))
+
+
+def _each(found: Sequence[tuple[Contrast, str, str]], words: tuple[str, str]) -> Markup:
+    """Return "better in Greek, by +3.2 (...) points (p = ...); worse in ...", the largest first."""
+    order = sorted(found, key=lambda part: -abs(part[0].row["difference"]))
+    named = [
+        Markup("{} {} {}, by {} points ({})").format(
+            _side(c, words), where, isolated(name), change(c.row), p_text(c.p_holm)
+        )
+        for c, name, where in order[:NAMED]
+    ]
+    more = [Markup("{} more").format(len(order) - NAMED)] if len(order) > NAMED else []
+    return Markup("; ").join(named + more)
+
+
+def _side(found: Contrast, words: tuple[str, str]) -> str:
+    return words[0] if found.row["difference"] > 0 else words[1]
+
+
+QUALITY_SIDES, GAIN_SIDES = ("better", "worse"), ("more", "less")
+
+
+def _quality(tables: Tables, one: str, other: str) -> Markup:
+    told = quality_of(tables, one, other)
+    if told is None:
+        return Markup(" (the table of data tells them not apart)")
+    name, a, b = told
+    values = (f"{a:.1f}", f"{b:.1f}") if name == "chrf" else (share_text(a, 1), share_text(b, 1))
+    return Markup(" ({} {} and {})").format(QUALITY_WORDS[name], *values)
+
+
+def _verdict(found: Contrast, sure: Markup, words: tuple[str, str]) -> Markup:
+    """Return "the first transfers better, by +3.2 (...) points (p = ...)", or what is not known."""
+    row = found.row
+    if is_sure(row):
+        text = Markup("{} {}, by {} points ({})")
+        return text.format(sure, _side(found, words), change(row), p_text(found.p_holm))
+    extra = more_questions(row)
+    needed = (
+        "too near to zero to say how many questions would decide"
+        if extra is None
+        else f"about {count_text(extra, 'more question')} would decide"
+        if extra
+        else "enough for itself, not after correction"
+    )
+    text = Markup("the data do not tell them apart: {} points ({}), {}")
+    return text.format(change(row), p_text(found.p_holm), needed)
+
+
+def _recipe(tables: Tables, recipe: str) -> Markup:
+    if len(tables.plan["recipes"]) < 2:
+        return Markup("")
+    return Markup(", recipe {}").format(isolated(recipe_name(tables, recipe)))
+
+
+def groups_compared(tables: Tables, found: Contrasts) -> Answer | None:
+    """Say which of the plan's groups gains more, on average and by source; None without two."""
+    pairs = list(group_pairs(tables))
+    if not pairs or not tables.plan["sources"]:
+        return None
+    sentences: list[Markup] = []
+    for recipe in tables.plan["recipes"]:
+        for one, other in pairs:
+            own = [c for c in found.groups if (c.recipe, c.first, c.second) == (recipe, one, other)]
+            if own:
+                sentences += _group(tables, own)
+    return Answer(GROUPS, tuple(sentences) or (Markup(NO_SCORES),), "groups")
+
+
+def _group(tables: Tables, own: Sequence[Contrast]) -> Iterator[Markup]:
+    singles = [c for c in own if c.where != MEAN]
+    mean = next((c for c in own if c.where == MEAN), singles[0])
+    one, other = strong(mean.first), strong(mean.second)
+    over = Markup("on average over {}").format(count_text(mean.count, "source"))
+    if mean.where != MEAN:
+        over = Markup("after tuning on {}").format(isolated(source_name(tables, mean.where)))
+    told = _verdict(mean, Markup("{} gains").format(one), GAIN_SIDES)
+    recipe = _recipe(tables, mean.recipe)
+    yield Markup("{} against {}{}: {} {}.").format(one, other, recipe, over, told)
+    clear = [c for c in singles if is_sure(c.row)] if mean.where == MEAN else []
+    if clear:
+        text = Markup("Clear for {} of {}: {} gains {}.")
+        parts = [(c, source_name(tables, c.where), "after tuning on") for c in clear]
+        told = _each(parts, GAIN_SIDES)
+        yield text.format(len(clear), count_text(len(singles), "source"), one, told)
+
+
+def data_table(tables: Tables, found: Contrasts) -> Table:
+    """Return every contrast of sources of one language, the better data first."""
+    rows: list[Row] = []
+    for c in found.data:
+        where = language_name(c.where) if c.where else f"mean over {c.count}"
+        names = (variant_name(tables, Variant(c.recipe, s)) for s in (c.first, c.second))
+        rows.append((*names, where, *_numbers(c)))
+    head = ("Better data", "Worse data", "Target", "Better − worse (95 %)", *HEADS)
+    caption = "Better data against worse in one language, on the same questions, points of 100"
+    return Table(caption, head, tuple(rows), names=3)
+
+
+def group_table(tables: Tables, found: Contrasts) -> Table:
+    """Return every contrast of two groups' gains."""
+    rows: list[Row] = []
+    for c in found.groups:
+        where = variant_name(tables, Variant(c.recipe, c.where)) if c.where else ""
+        told = (
+            where
+            or f"mean over {count_text(c.count, 'source')}{_recipe(tables, c.recipe).striptags()}"
+        )
+        rows.append((c.first, c.second, told, *_numbers(c)))
+    head = ("Group", "Against", "Model", "Gain − gain (95 %)", *HEADS)
+    return Table("Gains of groups compared, points of 100", head, tuple(rows), names=3)
+
+
+HEADS = ("p", "p after Holm", "Paired seeds", "Questions needed", "n")
+
+
+def _numbers(c: Contrast) -> tuple[Text, ...]:
+    needed = c.found.questions_needed
+    n = c.found.difference.n
+    return (
+        changed(c.row),
+        chance(c.found.p_value),
+        chance(c.p_holm),
+        c.seeds,
+        number(needed, f"{needed:,.0f}" if is_number(needed) else "unknown"),
+        number(n, f"{n:,}"),
+    )
