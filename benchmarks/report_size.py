@@ -22,6 +22,7 @@ from playwright.sync_api import sync_playwright
 
 from babelscope.measure.answers import RATES, STOPS
 from babelscope.measure.causes import CAUSES
+from babelscope.measure.cut_gold import CONTROLLED, CUT_GOLD
 from babelscope.measure.stats import holm
 from babelscope.report.page import write_report
 
@@ -101,6 +102,7 @@ def _plan() -> dict[str, object]:
         "seeds": list(SEEDS),
         "task": "qa",
         "main_measure": "mlqa_f1",
+        "groups": {"much": LANGUAGES[:5], "some": LANGUAGES[5:10], "little": LANGUAGES[10:]},
     }
 
 
@@ -161,7 +163,22 @@ def _results(means: pl.DataFrame) -> pl.DataFrame:
         )
         for name, count in (("truncated", 31), ("gold_lost", 4), ("undecided", 210))
     ]
-    whole = pl.concat([means, *(f.select(means.columns) for f in (*shares, *counts))])
+    controls = [
+        means.filter(pl.col("measure") == m).with_columns(pl.lit(f"{CUT_GOLD}{m}").alias("measure"))
+        for m in CONTROLLED
+    ]
+    # answers come in the language asked for, in three others, or cannot be told
+    said = [
+        own.with_columns(
+            (pl.lit("produced_") + (pl.col("target") if code is None else pl.lit(code))).alias(
+                "measure"
+            ),
+            *(pl.col(c) / 5 for c in ENDS),
+        ).filter(pl.lit(code is None) | (pl.col("target") != (code or "")))
+        for code in (None, "eng_Latn", "hin_Deva", "ben_Beng", "undecided")
+    ]
+    every = (*shares, *counts, *controls, *said)
+    whole = pl.concat([means, *(f.select(means.columns) for f in every)])
     fixed = {"model": "synthetic", "seed": -1, "task": "qa", "subset": "all", "n": QUESTIONS}
     return whole.with_columns(pl.lit(v).alias(k) for k, v in fixed.items())
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from babelscope.report.cells import Row, Table, Text, chance, changed, number
 from babelscope.report.contrasts import (
     MEAN,
+    MOST_PAIRS,
     Contrast,
     Contrasts,
     group_pairs,
@@ -23,7 +24,6 @@ from babelscope.report.names import (
     p_text,
     recipe_name,
     share_text,
-    source_language,
     source_name,
     variant_name,
 )
@@ -54,16 +54,23 @@ def better_data(tables: Tables, found: Contrasts) -> Answer | None:
             own = [c for c in found.data if (c.recipe, c.first, c.second) == (recipe, one, other)]
             if own:
                 sentences += _rivals(tables, own)
-    return Answer(BETTER, tuple(sentences) or (Markup(NO_SCORES),), "quality")
+    return Answer(BETTER, _told(sentences, pairs), "quality")
+
+
+def _told(sentences: Sequence[Markup], pairs: Sequence[object]) -> tuple[Markup, ...]:
+    """Return the sentences with the number of pairs that were left out; never none at all."""
+    if not sentences:
+        return (Markup(NO_SCORES),)
+    if len(pairs) <= MOST_PAIRS:
+        return tuple(sentences)
+    cut = Markup("Of {} the first {} are compared.")
+    return (*sentences, cut.format(count_text(len(pairs), "pair"), MOST_PAIRS))
 
 
 def _rivals(tables: Tables, own: Sequence[Contrast]) -> Iterator[Markup]:
     head = own[0]
-    language = strong(language_name(source_language(tables, head.first)))
-    names = [isolated(source_name(tables, s)) for s in (head.first, head.second)]
-    lead = Markup("{}, {} against {}{}").format(
-        language, *names, _quality(tables, head.first, head.second)
-    )
+    names = [strong(source_name(tables, s)) for s in (head.first, head.second)]
+    lead = Markup("{} against {}{}").format(*names, _quality(tables, head.first, head.second))
     lead += _recipe(tables, head.recipe)
     singles = [c for c in own if c.where != MEAN]
     mean = next((c for c in own if c.where == MEAN), singles[0] if len(singles) == 1 else None)
@@ -148,7 +155,7 @@ def groups_compared(tables: Tables, found: Contrasts) -> Answer | None:
             own = [c for c in found.groups if (c.recipe, c.first, c.second) == (recipe, one, other)]
             if own:
                 sentences += _group(tables, own)
-    return Answer(GROUPS, tuple(sentences) or (Markup(NO_SCORES),), "groups")
+    return Answer(GROUPS, _told(sentences, pairs), "groups")
 
 
 def _group(tables: Tables, own: Sequence[Contrast]) -> Iterator[Markup]:

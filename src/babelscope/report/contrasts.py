@@ -18,6 +18,8 @@ from babelscope.report.tables import Tables, Variant, base_of
 
 MEAN = ""
 """Stands for the target, or the source, of a contrast over all of them."""
+MOST_PAIRS = 15
+"""How many pairs of sources of one language, or of groups, are compared: those of six."""
 QUALITIES = {
     "gold_verbatim": 0.005,
     "chrf": 0.5,
@@ -71,9 +73,10 @@ def contrasts(tables: Tables) -> Contrasts:
     """Return all contrasts that the study's scores of questions allow.
 
     Both sides are paired question by question and seed by seed; contexts are resampled and
-    flipped together.
+    flipped together. Pairs beyond the first `MOST_PAIRS` of a kind are left out.
     """
-    rivals, named = list(rival_sources(tables)), list(group_pairs(tables))
+    rivals = list(rival_sources(tables))[:MOST_PAIRS]
+    named = list(group_pairs(tables))[:MOST_PAIRS]
     if not rivals and not named:
         return Contrasts((), ())
     cells = question_cells(tables)

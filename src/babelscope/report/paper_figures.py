@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from babelscope.report import beside, figures, paper_lens, paper_panels
+from babelscope.report import beside, figures, paper_lens, paper_panels, scorers
 from babelscope.report.beside import FILLED
 from babelscope.report.figures import KINDS
 from babelscope.report.fonts import Fonts, find_fonts
@@ -70,6 +70,12 @@ def _all(tables: Tables, fonts: Fonts) -> Iterator[tuple[str, Figure]]:
         ("causes", causes, "share of answers, %", paper_panels.share_handles("cause", causes)),
         ("stops", stops, "share of answers, %", paper_panels.share_handles("stop", stops)),
         ("lengths", beside.length_ratios(tables, own), "length, % of the gold’s", beside_base),
+        (
+            "scorers",
+            scorers.control_panels(tables, own),
+            "F1, points of 100",
+            paper_panels.scorer_handles(),
+        ),
         (
             "interference",
             beside.interference(tables, fonts.beside),

@@ -15,12 +15,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from babelscope.report.figures import CAUSES, KINDS, STOPS, Panel
+from babelscope.measure.cut_gold import CONTROLLED
+from babelscope.report.figures import CAUSES, FRAME_PX, KINDS, ROW_PX, STOPS, Panel
 from babelscope.report.fonts import Fonts
+from babelscope.report.names import measure_name
 from babelscope.report.paper import DOUBLE, SINGLE, TALLEST, colour
+from babelscope.report.scorers import control_mark
 
 ROW_IN, HEAD_IN, FOOT_IN, LEGEND_IN = 0.15, 0.22, 0.32, 0.3
-MARKS = {"circle": "o", "triangle-up": "^", "triangle-down": "v"}
+MARKS = {
+    "circle": "o", "triangle-up": "^", "triangle-down": "v", "square": "s", "diamond": "D",
+}  # fmt: skip
 ISOLATES = str.maketrans("", "", "\u2066\u2067\u2068\u2069")
 
 
@@ -31,7 +36,7 @@ def pages(
 
     A single panel takes one column (3.3 in).
     """
-    rows = max(len(p.figure["layout"]["yaxis"]["tickvals"]) for p in panels)
+    rows = max((p.height - FRAME_PX) / ROW_PX for p in panels)
     tall = HEAD_IN + ROW_IN * max(rows, 3) + FOOT_IN
     columns = min(3, len(panels))
     legend = LEGEND_IN if handles else 0.0
@@ -131,6 +136,12 @@ def gain_handles() -> list[Line2D]:
     """Return the legend of gains: helped, harmed, undecided."""
     names = {"helped": "helped", "harmed": "harmed (Holm’s p < 0.05)", "open": "undecided"}
     return [mark_handle(KINDS[kind], name) for kind, name in names.items()]
+
+
+def scorer_handles() -> list[Line2D]:
+    """Return the legend of scorers: filled for the score, hollow for the cut gold."""
+    own = [mark_handle(control_mark(n, filled=True), measure_name(n)) for n in CONTROLLED]
+    return [*own, mark_handle(control_mark(CONTROLLED[0], filled=False), "hollow: the cut gold")]
 
 
 def share_handles(prefix: str, panels: Sequence[Panel]) -> list[Patch]:

@@ -58,8 +58,7 @@ def produced_table(tables: Tables) -> Table:
             shares = found.get((variant.recipe, variant.source, target))
             if shares:
                 n = max(e.n for e in shares.values())
-                none = Estimate(0.0, 0.0, 0.0, n)
-                cells = (short(shares.get(code, none)) for code in codes)
+                cells = (short(shares[c]) if c in shares else number(0.0, "0") for c in codes)
                 names = (variant_name(tables, variant), language_name(target))
                 rows.append((*names, *cells, number(n, f"{n:,}")))
     head = ("Model", "Asked in", *(produced_name(code) for code in codes), "n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from markupsafe import Markup
 
@@ -37,7 +38,7 @@ def scorers(tables: Tables) -> dict[str, dict[CellKey, Estimate]]:
     return found if known else {}
 
 
-def control_mark(name: str, *, filled: bool) -> dict[str, object]:
+def control_mark(name: str, *, filled: bool) -> dict[str, Any]:
     """Return the mark of a measure: filled for the score, hollow for its control."""
     colour = COLOURS[name]
     return {
