@@ -35,6 +35,13 @@ GAIN = {
 }
 MISSING_CELL = ("ru-nllb", "tha_Thai")
 CAUSES = {"exact": 0.4, "overgeneration": 0.2, "wrong_script": 0.1, "wrong_span": 0.25}
+WRONGLY = "ben_Beng"
+"""The language in which answers come that was not asked for."""
+CONTROL = {
+    "eng_Latn": {"squad_f1": 0.91, "mlqa_f1": 0.93, "char_f1": 0.97},
+    # one word to SQuAD, many to the others
+    "tha_Thai": {"squad_f1": 0.31, "mlqa_f1": 0.94, "char_f1": 0.96},
+}
 DEPTHS = range(7)
 HALF = 0.08
 QUESTIONS = 40
@@ -86,6 +93,12 @@ def _cell_rows(source: str, target: str) -> Iterator[dict[str, Any]]:
     extra = max(0.0, -GAIN.get((source, target), 0.0)) / 2
     yield _row(source, target, "squad_f1_best_prefix", score + 0.02 + extra)
     yield _row(source, target, "length_ratio", 1.1 + 4 * extra)
+    for scorer, control in CONTROL.get(target, CONTROL["eng_Latn"]).items():
+        yield _row(source, target, f"cut_gold_{scorer}", control)
+        if scorer == "char_f1":
+            yield _row(source, target, scorer, min(score + 0.1, 1.0))
+    for code, share in {WRONGLY: 0.15, "undecided": 0.1, target: 0.75}.items():
+        yield _row(source, target, f"produced_{code}", share)
     for cause, share in CAUSES.items():
         yield _row(source, target, f"cause_{cause}", share)
     for stop, share in (("newline", 0.9), ("eos", 0.04), ("length", 0.06)):

@@ -120,7 +120,7 @@ def test_nothing_runs_and_nothing_breaks_the_layout(
     assert requests == [report.as_uri()]
     assert page.evaluate("window.hacked") is None
     # the page's own scripts and data, as its policy and its writer know them, and no other
-    own = {"report": 5, "comparison": 3}
+    own = {"report": 8, "comparison": 3}
     assert page.evaluate("document.querySelectorAll('script').length") == own[kind]
     forged = "iframe, img, base, object, embed, form[action], [onerror], [onload], [onclick]"
     assert page.evaluate(f"document.querySelectorAll('{forged}').length") == 0

@@ -157,7 +157,7 @@ def test_every_figure_has_a_table_and_a_spoken_name(page: Page) -> None:
     assert plots
     assert all(a.get("role") == "img" and a.get("aria-label") for a in plots)
     figures = sum(tag == "figure" for tag, _ in page.tags)
-    assert figures == 7
+    assert figures == 9
     assert page.everything.count("The numbers behind this figure") == figures
 
 
@@ -173,8 +173,8 @@ def test_nothing_is_fetched(html: str, page: Page) -> None:
 
 
 def test_hostile_text_stays_text(html: str, page: Page) -> None:
-    # two data blocks, plotly, and our own two scripts: nothing from the study opened another
-    assert [a.get("type", "") for a, _ in page.scripts] == ["application/json"] * 2 + [""] * 3
+    # three data blocks, plotly, and our own four scripts: nothing from the study opened another
+    assert [a.get("type", "") for a, _ in page.scripts] == ["application/json"] * 3 + [""] * 5
     assert not any(name.startswith("on") for _, a in page.tags for name in a)
     assert not any(tag in ("img", "i", "iframe") for tag, _ in page.tags)
     assert HOSTILE in page.sections["examples"]

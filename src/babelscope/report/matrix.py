@@ -181,8 +181,7 @@ def _placed(tables: Tables, cells: dict[CellKey, Cell], variant: Variant, target
 
 def cell_address(recipe: str, source: str, target: str) -> str:
     """Return the address of a cell's page, "#cell/default/or/ory_Orya"; a base has no source."""
-    # a lone surrogate cannot stand in an address: it becomes what the page's file makes of it
-    parts = (quote(named(part), safe="", errors="replace") for part in (recipe, source, target))
+    parts = (quote(named(part), safe="") for part in (recipe, source, target))
     return f"#cell/{'/'.join(parts)}"
 
 

@@ -110,11 +110,17 @@
   };
 
   // Where the page was opened from a link, closing goes back in the history; where its address was
-  // given, closing takes the address away.
+  // given, closing takes the address away. A link out of the page does the rest when it is closed,
+  // as nothing behind it can take the focus before.
   let came = false;
+  let afterwards = () => {};
   const back = () => {
     const place = asked();
-    if (!place) return;
+    if (!place) {
+      afterwards();
+      afterwards = () => {};
+      return;
+    }
     if (came) history.back();
     else history.replaceState(null, "", "#matrix");
     const links = [...document.querySelectorAll("#matrix td a")].filter((a) => a.offsetParent);
@@ -141,11 +147,14 @@
     byId("lens-target").value = target;
     if (source) byId("lens-variant").value = `${recipe} ${source}`;
     byId("lens-controls").dispatchEvent(new Event("change"));
-    setTimeout(() => byId("lens-target").focus({ preventScroll: true }));
+    afterwards = () => {
+      byId("inside").scrollIntoView();
+      byId("lens-target").focus({ preventScroll: true });
+    };
   });
   byId("cell-examples").addEventListener("click", () => {
     const [recipe, source, target] = asked();
-    setTimeout(() => babelscope.explore({ target, model: `${recipe} ${source}` }));
+    afterwards = () => babelscope.explore({ target, model: `${recipe} ${source}` });
   });
   window.addEventListener("hashchange", (event) => {
     if (asked() && !new URL(event.oldURL).hash.startsWith("#cell/")) came = true;
