@@ -28,7 +28,7 @@
     box.setAttribute("aria-label", caption);
     const made = add(box, "table");
     made.className = "data";
-    add(add(made, "caption"), "span", caption).className = "quiet";
+    add(made, "caption", caption).className = "quiet";
     const top = add(add(made, "thead"), "tr");
     for (const head of heads) add(top, "th", head).scope = "col";
     const body = add(made, "tbody");
@@ -61,11 +61,11 @@
       }
     });
   };
-  const shares = (parent, caption, prefix, keys, rows, who) => {
+  const shares = (parent, caption, head, prefix, keys, rows, who) => {
     if (!rows) return;
     add(parent, "h3", `${caption}, % of answers`);
     bars(parent, prefix, keys, rows, who);
-    table(parent, caption, ["", ...who], rows, (cell, place) => {
+    table(parent, caption, [head, ...who], rows, (cell, place) => {
       const swatch = add(cell, "span");
       swatch.className = "swatch";
       swatch.style.background = `var(--${prefix}-${keys[place][0]})`;
@@ -92,10 +92,10 @@
     const facts = add(body, "dl");
     facts.className = "provenance";
     for (const [label, text] of page.facts || []) { add(facts, "dt", label); add(facts, "dd", text); }
-    shares(body, "Causes", "cause", pages.causes, page.causes, who);
-    shares(body, "Reasons of stopping", "stop", pages.stops, page.stops, who);
+    shares(body, "Causes", "Cause", "cause", pages.causes, page.causes, who);
+    shares(body, "Reasons of stopping", "Reason", "stop", pages.stops, page.stops, who);
     if (page.languages) {
-      grid(body, "Languages of the answers, % of answers", ["", ...who], page.languages, name);
+      grid(body, "Languages of the answers, % of answers", ["Language", ...who], page.languages, name);
     }
   };
 
