@@ -62,7 +62,8 @@ def test_every_place_of_a_page_is_one_that_the_build_fills() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "shown"), [("", "a\nb\nc"), ("2..3", "b\nc"), ("1..-2", "a\nb"), ("-1..-1", "c")]
+    ("words", "shown"),
+    [("", "a\nb\nc"), ("2..3", "b\nc"), ("1..-2", "a\nb"), ("-1..-1", "c"), ("b..-1", "b\nc")],
 )
 def test_an_output_is_shown_whole_or_in_part(words: str, shown: str, tmp_path: Path) -> None:
     page = tmp_path / "page.md"

@@ -4,7 +4,8 @@ The words may be
 
     run                  run the code block above: commands (indented) or Python (fenced)
     output               the same, and show what it prints
-    output A..B          of that, only the lines A to B, the last ones counted from -1
+    output A..B          of that, only the lines A to B: numbers, from the end below 0, or how a
+                         line begins
     file PATH            the text of a file beside the page
     table STUDY NAME     a table of the report of a study that a page has run
     figure STUDY NAME    a figure of that report; the rest of the place is its text for readers
@@ -129,10 +130,15 @@ def _shown(told: str, words: list[str]) -> str:
     if not lines:
         raise RuntimeError("nothing was printed")
     if words:
-        ends = [int(end) for end in words[0].split("..")]
-        first, last = (end if end > 0 else len(lines) + end + 1 for end in ends)
-        lines = lines[max(first, 1) - 1 : last]
+        first, last = (_place(end, lines) for end in words[0].split(".."))
+        lines = lines[first : last + 1]
     return _fenced("\n".join(lines), "text")
+
+
+def _place(end: str, lines: list[str]) -> int:
+    if re.fullmatch(r"-?\d+", end):
+        return int(end) - 1 if int(end) > 0 else len(lines) + int(end)
+    return next(n for n, line in enumerate(lines) if line.startswith(end))
 
 
 def _fenced(text: str, language: str) -> str:

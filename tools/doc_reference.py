@@ -21,7 +21,9 @@ def commands_markdown() -> str:
     """Return every command with its parameters, from the parser; the page has the title."""
     text = app.generate_docs(output_format="markdown", heading_level=1)
     text = CONTENTS.sub("", text)
+    text = text.replace("<", "&lt;")  # help is text, not markup
     text = text.replace(' *[default: ""]*', "").replace(" *[default: ()]*", "")
+    text = re.sub(r"\[default: \('?(\w+)'?,\)\]", r"[default: \1]", text)
     text = re.sub(r"^(Example: )(babelscope .*)$", r"\1`\2`", text, flags=re.MULTILINE)
     return text.partition("\n")[2].strip().replace("```console", "```text")
 
