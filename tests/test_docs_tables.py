@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from babelscope.errors import SettingError
 from babelscope.models.folders import resolve_folder
 from babelscope.study.lens_tables import _steps
 from babelscope.study.output import MAP_QUALITY
@@ -184,3 +185,31 @@ def test_every_file_of_a_study_stands_on_the_page(done: Path) -> None:
         if "." in name or name.endswith("/")
     }
     assert named - {"report"} == {path.name for path in done.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("row", "place"),
+    [
+        ("top", ()),
+        ("`[sources.NAME]`", ("sources", "en")),
+        ("`[test]`", ("test",)),
+        ("`[lens]`", ("lens",)),
+    ],
+)
+def test_the_keys_of_a_study_file_are_those_on_the_page(row: str, place: tuple[str, ...]) -> None:
+    document = {**STUDY, "sources": {"en": {"language": "en", "data": "atlas"}}}
+    table = document
+    for step in place:
+        table[step] = dict(table[step])
+        table = table[step]
+    table["qqqqqqqq"] = 1  # like no key, so that the error names them all
+    with pytest.raises(SettingError) as fault:
+        plan_of(document, "keys")
+    known = set(re.search(r"known: (.*?)(?:\.|$)", str(fault.value))[1].split(", "))
+    [cells] = [c for c in rows(section("files.md", "A study")) if c[0] == row]
+    told = set(NAME.findall(cells[1]))
+    if row == "top":  # its row tells of the model's own table, the tables have rows of their own
+        told -= {"name", "revision", "dtype", "device", "trust_remote_code"}
+        firsts = " ".join(c[0] for c in rows(section("files.md", "A study")))
+        told |= set(re.findall(r"\[(\w+)", firsts))
+    assert known - {"map"} == told  # `map` is short for `maps` with one name

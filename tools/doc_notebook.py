@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ TIMEOUT_S = 240
 def executed(notebook: Path) -> Any:
     """Return a notebook with its outputs, as nbformat's node; an error in a cell is one here."""
     node = nbformat.read(notebook, as_version=4)
-    local = Config({"KernelManager": {"transport": "ipc"}})  # no port is opened
-    NotebookClient(node, timeout=TIMEOUT_S, kernel_name="python3", config=local).execute()
+    with tempfile.TemporaryDirectory() as folder:  # a socket's path must be short
+        kernel = {"transport": "ipc", "connection_file": f"{folder}/kernel.json"}
+        local = Config({"KernelManager": kernel})
+        NotebookClient(node, timeout=TIMEOUT_S, kernel_name="python3", config=local).execute()
     return node
 
 
