@@ -12,7 +12,7 @@ from tiny import save_tiny
 from babelscope.data.bitext import read_bitext
 from babelscope.infer.drift import Drift
 from babelscope.models.loading import load_model
-from babelscope.study import check
+from babelscope.study import check, section_costs
 from babelscope.study.check import CheckWish
 from babelscope.study.classify_data import gather_sets
 from babelscope.study.estimate import estimate_cost
@@ -150,8 +150,9 @@ batch_size = 4
 
 @pytest.mark.parametrize(("method", "passes"), [("full", 3), ("lora", 2), ("head", 1)])
 def test_sections_are_estimated_by_the_tokens_of_their_texts(
-    tmp_path: Path, method: str, passes: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, passes: int
 ) -> None:
+    monkeypatch.setattr(section_costs, "SAMPLED", 10_000)  # every text, not a sample
     path = tmp_path / "study.toml"
     text = STUDY.format(tokens=320) + SECTIONS.replace("METHOD", method)
     path.write_text(text, encoding="utf-8")
