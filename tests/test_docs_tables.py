@@ -100,7 +100,10 @@ def told(page: str, title: str) -> set[str]:
 
 def written(frame: pl.DataFrame) -> set[str]:
     """Return the measures of a table, what a study puts into their names in capitals."""
-    names = {str(name) for name in frame["measure"].unique()}
+    names = {
+        re.sub(r"^produced_(undecided|no_letters|[a-z]{3}_[A-Z][a-z]{3})$", "produced_CODE", name)
+        for name in frame["measure"].unique()
+    }
     return {
         re.sub(r"^overlap_(?!.*\d).+$", "overlap_LABEL", re.sub(r"_(PER|LOC)$", "_KIND", name))
         for name in names
