@@ -13,6 +13,7 @@ import polars as pl
 
 from babelscope.errors import StoreError
 from babelscope.records import MISSING, Estimate
+from babelscope.report.score_rows import read_scores
 
 TEXT, WHOLE, REAL = pl.String(), pl.Int64(), pl.Float64()
 ESTIMATE = {"value": REAL, "low": REAL, "high": REAL, "n": WHOLE}
@@ -54,8 +55,6 @@ COLUMNS: dict[str, dict[str, pl.DataType]] = {
 }
 PARTS = ("alignment", "probes", "classification", "predictors")
 """Tables of what a study does beside its questions; each but the last has a JSON of settings."""
-SCORES = ("recipe", "source", "target", "seed", "step", "task", "id", "context_id", "question")
-"""What is read of the scores of each question, with the main measure as `value`."""
 PLAN_KEYS = ("name", "model", "targets", "sources", "recipes", "seeds", "main_measure")
 
 CellKey = tuple[str, str, str]
@@ -119,20 +118,8 @@ def read_study(folder: Path) -> Tables:
     frames = {name: _frame(folder, name) for name in COLUMNS}
     parts = {name: _part(folder, name) for name in PARTS if (folder / f"{name}.parquet").exists()}
     plan, told = _plan(folder), _samples(folder)
-    scores = _scores(folder, plan)
+    scores = read_scores(folder, plan)
     return Tables(plan=plan, samples=told, parts=parts, scores=scores, **frames)
-
-
-def _scores(folder: Path, plan: dict[str, Any]) -> pl.DataFrame | None:
-    path, measure = folder / "scores.parquet", plan["main_measure"]
-    if not path.is_file():
-        return None
-    try:
-        frame = pl.scan_parquet(path).filter(pl.col("task") == plan.get("task", "qa"))
-        return frame.select(*SCORES, pl.col(measure).alias("value")).collect()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        found = str(error).splitlines()[0]
-        raise StoreError(str(path), expected="a table of scores", found=found) from error
 
 
 def _part(folder: Path, name: str) -> Part:
