@@ -26,7 +26,7 @@ from babelscope.report.tables import Tables, read_study
 
 SCRIPTS = ("ory_Orya", "ben_Beng", "tam_Taml", "tha_Thai", "arb_Arab", "zho_Hans")
 FEW = ("ory_Orya", "tha_Thai")
-DRAWN = ["matrix", "gains", "causes", "stops", "lengths", "interference"]
+DRAWN = ["matrix", "gains", "causes", "stops", "lengths", "scorers", "interference"]
 
 
 @pytest.fixture(scope="module")
