@@ -117,3 +117,14 @@ def test_the_order_by_gains_says_what_it_left_out(tables: Tables, tmp_path: Path
     assert order.columns[0][1][-1] == TARGETS.index(MISSING_CELL[1])
     rows.clear().write_parquet(path)
     assert "gains" not in by_key(read_study(folder))
+
+
+def test_recipes_on_one_source_stand_together(tables: Tables) -> None:
+    both = Tables(**{**vars(tables), "plan": {**tables.plan, "recipes": ["default", "seed"]}})
+    shown = variants(both)
+    family = dict(by_key(both)["family"].rows)
+    assert [(shown[i].source, shown[i].recipe) for i in family["Indo-European"]][2:6] == [
+        ("or", "default"), ("or", "seed"), ("or-nllb", "default"), ("or-nllb", "seed"),
+    ]  # fmt: skip
+    note = by_key(both)["gains"].note
+    assert "No gain is known of Odia (human), seed, " in note

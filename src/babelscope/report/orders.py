@@ -40,13 +40,16 @@ def orders(tables: Tables) -> tuple[Order, ...]:
     """
     shown, targets = variants(tables), tables.plan["targets"]
     own = Order("study", "the study", "", (("", tuple(range(len(shown)))),), (("", _all(targets)),))
-    spoken = [source_language(tables, v.source) for v in shown]
+    bases = tuple(i for i, v in enumerate(shown) if v.is_base)
+    tuned = [i for i, v in enumerate(shown) if not v.is_base]
+    # recipes on one source stand together: where the source came first counts
+    first = {shown[i].source: i for i in reversed(tuned)}
+    tuned.sort(key=lambda i: (first[shown[i].source], i))
+    spoken = {i: source_language(tables, shown[i].source) for i in tuned}
     found = [own]
     for key, label, of in (("family", "language family", family), ("script", "script", script)):
-        tuned = _grouped({i: code for i, code in enumerate(spoken) if not shown[i].is_base}, of)
-        bases = tuple(i for i, v in enumerate(shown) if v.is_base)
-        columns = _grouped(dict(enumerate(targets)), of)
-        found.append(Order(key, label, "", ((UNTUNED, bases), *tuned), columns))
+        rows = ((UNTUNED, bases), *_grouped(spoken, of))
+        found.append(Order(key, label, "", rows, _grouped(dict(enumerate(targets)), of)))
     return (*found, *_clustering(tables))
 
 
@@ -79,9 +82,9 @@ def _all(items: Sequence[object]) -> tuple[int, ...]:
 
 
 def _grouped(codes: dict[int, str], of: Callable[[str], str]) -> Groups:
-    """Sort places by group, then by language; those of one language stay in their order."""
+    """Sort places by group, then by language; those of one language stay as they come."""
     groups: dict[str, list[int]] = {}
-    for place in sorted(codes, key=lambda i: (of(codes[i]), language_name(codes[i]), i)):
+    for place in sorted(codes, key=lambda i: (of(codes[i]), language_name(codes[i]))):
         groups.setdefault(of(codes[place]), []).append(place)
     return tuple((name, tuple(places)) for name, places in groups.items())
 
