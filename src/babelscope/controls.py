@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 # Controls (tab and line feed apart), what reorders text, breaks of lines and paragraphs, lone
 # surrogates, marks of byte order and of annotations. Joiners and the two direction marks are not
@@ -39,26 +39,26 @@ def runs(text: str) -> Iterator[tuple[str, str]]:
 
     The last has none, "". A carriage return before a line feed is left out.
     """
-    return _runs(STEERING, name_of, text.replace("\r\n", "\n"))
+    for said, mark in _runs(STEERING, text.replace("\r\n", "\n")):
+        yield said, name_of(mark) if mark else ""
 
 
-def token_runs(data: bytes) -> Iterator[tuple[str, str]]:
-    """Yield the same of a token's bytes: pieces of characters and white space are named too."""
+def token_runs(data: bytes) -> Iterator[tuple[str, str, bytes]]:
+    """Yield the same of a token's bytes, with the bytes of what is named.
 
-    def name(character: str) -> str:
-        if PIECE.match(character):
-            return piece_name(character)
-        return TOKEN_MARKS.get(character) or name_of(character)
+    Pieces of characters and white space are named too: "<E0>", "␣".
+    """
+    for said, mark in _runs(_UNSEEN, data.decode("utf-8", errors="surrogateescape")):
+        name = TOKEN_MARKS.get(mark) or (mark and name_of(mark))
+        if PIECE.match(mark):
+            name = piece_name(mark)
+        yield said, name, mark.encode("utf-8", errors="surrogateescape")
 
-    return _runs(_UNSEEN, name, data.decode("utf-8", errors="surrogateescape"))
 
-
-def _runs(
-    unseen: re.Pattern[str], name: Callable[[str], str], text: str
-) -> Iterator[tuple[str, str]]:
+def _runs(unseen: re.Pattern[str], text: str) -> Iterator[tuple[str, str]]:
     start = 0
     for match in unseen.finditer(text):
-        yield text[start : match.start()], name(match[0])
+        yield text[start : match.start()], match[0]
         start = match.end()
     yield text[start:], ""
 

@@ -152,6 +152,11 @@ def model_title(tables: Tables, variant: Variant) -> str:
     return name if variant.is_base else f"tuned on {name}"
 
 
+def owner_key(recipe: str, source: str) -> str:
+    """Return how the page's scripts call a model: "default English", "base"."""
+    return f"{recipe} {source}".rstrip()
+
+
 def measure_name(measure: str) -> str:
     """Return a measure's name in words."""
     return MEASURES.get(measure, measure.replace("_", " "))

@@ -23,8 +23,8 @@ from babelscope.report import (
     words,
 )
 from babelscope.report.cells import Table
-from babelscope.report.examples import examples
-from babelscope.report.html import asset, embed, policy, template, write_page
+from babelscope.report.explorer import explorer
+from babelscope.report.html import asset, embed, packed, policy, template, write_page
 from babelscope.report.lensview import lens_view
 from babelscope.report.names import (
     count_text,
@@ -54,6 +54,8 @@ def render(tables: Tables) -> str:
     files = ["vendor/plotly-cartesian.min.js", "templates/report.js", "templates/lens.js"]
     others = parts.parts_of(tables)
     files += ["templates/alignment.js"] if others.alignment else []
+    examples = explorer(tables) if not parts.is_untested(tables) else None
+    files += ["templates/grid.js", "templates/explorer.js"] if examples else []
     scripts = [asset(name) for name in files]
     drawn = _drawn(tables)
     shown = [panel for group in drawn.values() for panel in group]
@@ -74,8 +76,7 @@ def render(tables: Tables) -> str:
         drawn=drawn,
         lens=lens,
         map_verdict=maps.verdict(tables),
-        examples=examples(tables),
-        sampled=len(tables.samples),
+        explorer=examples,
         tables=tables_of(tables),
         provenance=_provenance(tables),
         cause_names=figures.CAUSES,
@@ -83,6 +84,7 @@ def render(tables: Tables) -> str:
         figures_json=embed({p.id: p.figure for p in (*shown, *others.figures)}),
         alignment_json=embed(others.alignment.data if others.alignment else {}),
         lens_json=embed(lens.data if lens else {}),
+        examples_packed=packed(examples.data if examples else {}),
     )
 
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from babelscope.errors import StoreError
 from babelscope.records import MISSING, Estimate
+from babelscope.report.samples import read_samples
 
 TEXT, WHOLE, REAL = pl.String(), pl.Int64(), pl.Float64()
 ESTIMATE = {"value": REAL, "low": REAL, "high": REAL, "n": WHOLE}
@@ -51,6 +52,12 @@ COLUMNS: dict[str, dict[str, pl.DataType]] = {
         **dict.fromkeys(("gold_verbatim", "length_ratio", "chrf", "sentences_kept"), REAL),
     },
     "cost": {"stage": TEXT, "cell": TEXT, "seconds": REAL},
+    "grids": {
+        **dict.fromkeys(("recipe", "source", "target", "id", "part", "language"), TEXT),
+        **dict.fromkeys(("seed", "place", "token_id", "next_id", "depth", "top_id"), WHOLE),
+        **dict.fromkeys(("token", "next_token", "top_token"), pl.Binary()),
+        **dict.fromkeys(("top_probability", "language_mass", "shared", "unknown"), REAL),
+    },
 }
 PARTS = ("alignment", "probes", "classification", "predictors")
 """Tables of what a study does beside its questions; each but the last has a JSON of settings."""
@@ -83,6 +90,7 @@ class Tables:
     lens: pl.DataFrame
     quality: pl.DataFrame
     cost: pl.DataFrame
+    grids: pl.DataFrame
     samples: tuple[dict[str, Any], ...]
     parts: Mapping[str, Part] = field(default_factory=dict)
 
@@ -114,7 +122,7 @@ def read_study(folder: Path) -> Tables:
     """
     frames = {name: _frame(folder, name) for name in COLUMNS}
     parts = {name: _part(folder, name) for name in PARTS if (folder / f"{name}.parquet").exists()}
-    return Tables(plan=_plan(folder), samples=_samples(folder), parts=parts, **frames)
+    return Tables(plan=_plan(folder), samples=read_samples(folder), parts=parts, **frames)
 
 
 def _part(folder: Path, name: str) -> Part:
@@ -172,23 +180,6 @@ def _frame(folder: Path, name: str) -> pl.DataFrame:
         return frame.with_columns(pl.col(c).cast(kind) for c, kind in columns.items())
     except (OSError, pl.exceptions.PolarsError) as error:
         raise StoreError(str(path), expected="a readable table", found=str(error)) from error
-
-
-def _samples(folder: Path) -> tuple[dict[str, Any], ...]:
-    path = folder / "samples.jsonl"
-    if not path.is_file():
-        return ()
-    rows = []
-    try:
-        # not splitlines(): a line separator may stand inside a JSON string
-        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
-            if line.strip():
-                rows.append(json.loads(line))
-                if not isinstance(rows[-1], dict) or not {"target", "source"} <= set(rows[-1]):
-                    raise StoreError(f"{path}, line {number}", expected="a sample of a study")
-    except (OSError, ValueError) as error:
-        raise StoreError(str(path), expected="one JSON record a line", found=str(error)) from error
-    return tuple(rows)
 
 
 def variants(tables: Tables) -> tuple[Variant, ...]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from babelscope.study.grids import Arrays, Grid, kept_grid
 from babelscope.study.tables import Schema
@@ -55,14 +57,14 @@ def grid_table(
     for number, spelling in SPELLED.items():
         told = names.rename({"row": number, "bytes": spelling})
         whole = whole.join(told, on=number, how="left", maintain_order="left")
-    return whole.select(list(GRIDS)).cast(GRIDS)
+    return whole.select(pl.col(name).cast(kind) for name, kind in GRIDS.items())
 
 
 def _frame(grid: Grid, arrays: Arrays, columns: Sequence[str]) -> pl.DataFrame:
     places, depths = arrays["top"].shape
     variant = grid.cell.variant
 
-    def along(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]  # of any kind
+    def along(values: NDArray[Any]) -> NDArray[Any]:
         return np.repeat(values, depths)
 
     frame = pl.DataFrame(
