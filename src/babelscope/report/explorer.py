@@ -72,14 +72,14 @@ def explorer(tables: Tables) -> Explorer | None:
     models = dict.fromkeys((recipe, source) for recipe, source, _ in packing.variants)
     data = {
         "targets": {
-            target: [language_name(target), *language_tag(target)]
+            target: [named(language_name(target)), *language_tag(target)]
             for target in dict.fromkeys(str(sample["target"]) for sample in kept)
         },
         "models": [[owner_key(*m), named(model_title(tables, Variant(*m)))] for m in models],
         "variants": list(_variants(tables, list(packing.variants), list(models))),
         "causes": _words(kept, "cause", dict(CAUSES)),
         "stops": _words(kept, "stop", dict(STOPS)),
-        "languages": [[language_name(c), language_tag(c)[0]] for c in packing.languages],
+        "languages": [[named(language_name(c)), language_tag(c)[0]] for c in packing.languages],
         "texts": packing.texts,
         "examples": examples,
         "grids": grids.data,

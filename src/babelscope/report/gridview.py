@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from babelscope.report.names import LENS_ROWS, language_name, language_tag
+from babelscope.report.names import LENS_ROWS, language_name, language_tag, named
 from babelscope.report.tables import Tables
 from babelscope.report.texts import told_token
 
@@ -70,7 +70,7 @@ def grid_view(tables: Tables, wanted: Sequence[tuple[str, str]]) -> GridView:
             grids.append(_grid(part, order, leads))
     data = {
         "tokens": [told_token(data) for data in spelled.values()],
-        "leads": [[_tag(name), language_name(name)] for name in leads],
+        "leads": [[named(_tag(name)), named(language_name(name))] for name in leads],
         "grids": grids,
     }
     return GridView(data, places, len(own))
@@ -103,7 +103,8 @@ def _spelled(parts: Sequence[pl.DataFrame]) -> dict[int, bytes]:
 
 
 def _tag(name: str) -> str:
-    return name if name in LENS_ROWS else language_tag(name)[0].replace("und", name)
+    tag, _ = language_tag(name)
+    return name if name in LENS_ROWS or tag == "und" else tag
 
 
 def _grid(part: pl.DataFrame, order: dict[int, int], leads: dict[str, int]) -> dict[str, Any]:

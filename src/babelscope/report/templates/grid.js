@@ -54,7 +54,7 @@ babelscope.grid = (all, variants) => {
     readout.replaceChildren("After ");
     token(readout, grid.tokens[column]);
     const part = column < grid.prompt ? "prompt" : "answer";
-    readout.append(` (bytes ${bytesOf(all.tokens[grid.tokens[column]])}, token ${grid.first + column} of prompt and answer, in the ${part}), depth ${grid.depths[row]}: `);
+    readout.append(` (token ${grid.first + column}, in the ${part}, bytes ${bytesOf(all.tokens[grid.tokens[column]])}), depth ${grid.depths[row]}: `);
     for (const [who, from] of other ? [["base ", other], ["; tuned ", grid]] : [["", grid]]) {
       const cell = at(from, row, column);
       readout.append(who);
