@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from babelscope.report.figures import CAUSES, STOPS
-from babelscope.report.gridview import Owner, grid_view
+from babelscope.report.gridview import Owner, grid_view, short
 from babelscope.report.names import (
     count_text,
     is_number,
@@ -72,14 +72,14 @@ def explorer(tables: Tables) -> Explorer | None:
     models = dict.fromkeys((recipe, source) for recipe, source, _ in packing.variants)
     data = {
         "targets": {
-            target: [named(language_name(target)), *language_tag(target)]
+            target: [short(language_name(target)), *language_tag(target)]
             for target in dict.fromkeys(str(sample["target"]) for sample in kept)
         },
         "models": [[owner_key(*m), named(model_title(tables, Variant(*m)))] for m in models],
         "variants": list(_variants(tables, list(packing.variants), list(models))),
         "causes": _words(kept, "cause", dict(CAUSES)),
         "stops": _words(kept, "stop", dict(STOPS)),
-        "languages": [[named(language_name(c)), language_tag(c)[0]] for c in packing.languages],
+        "languages": [[short(language_name(c)), language_tag(c)[0]] for c in packing.languages],
         "texts": packing.texts,
         "examples": examples,
         "grids": grids.data,
@@ -157,7 +157,7 @@ def _words(samples: Sequence[Sample], key: str, words: Mapping[str, str]) -> lis
     """Return what occurs with its name in words: the known ones first, in their order."""
     seen = dict.fromkeys(str(v.get(key) or "") for s in samples for v in s["variants"])
     ordered = [name for name in words if name in seen] + [n for n in seen if n not in words]
-    return [(name, words.get(name, named(name).replace("_", " "))) for name in ordered if name]
+    return [(name, words.get(name, short(name).replace("_", " "))) for name in ordered if name]
 
 
 def _example(

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from babelscope.report.names import LENS_ROWS, language_name, language_tag, named
+from babelscope.report.names import LENS_ROWS, language_name, language_tag, named, shortened
 from babelscope.report.tables import Tables
 from babelscope.report.texts import told_token
 
@@ -70,7 +70,7 @@ def grid_view(tables: Tables, wanted: Sequence[tuple[str, str]]) -> GridView:
             grids.append(_grid(part, order, leads))
     data = {
         "tokens": [told_token(data) for data in spelled.values()],
-        "leads": [[named(_tag(name)), named(language_name(name))] for name in leads],
+        "leads": [[short(_tag(name)), short(language_name(name))] for name in leads],
         "grids": grids,
     }
     return GridView(data, places, len(own))
@@ -100,6 +100,11 @@ def _spelled(parts: Sequence[pl.DataFrame]) -> dict[int, bytes]:
     counted = found.group_by("row").agg(pl.col("bytes").first(), pl.len())
     rows = counted.sort(["len", "row"], descending=[True, False]).select("row", "bytes").rows()
     return dict(rows)
+
+
+def short(name: str) -> str:
+    """Return a name for labels: not too long, and steering nothing."""
+    return shortened(named(name))
 
 
 def _tag(name: str) -> str:

@@ -94,9 +94,13 @@ babelscope.grid = (all, variants) => {
     activate(...place, false);
     tell(...place);
   });
+  // A pointer that rests while the keyboard scrolls cells below it says nothing.
+  let pointer = "";
+  const pointed = (event) => `${event.screenX} ${event.screenY}`;
+  document.addEventListener("pointermove", (event) => { pointer = pointed(event); });
   table.addEventListener("pointerover", (event) => {
     const place = placeOf(event);
-    if (place) tell(...place);
+    if (place && pointed(event) !== pointer) tell(...place);
   });
 
   const drawCell = (td, grid, other, row, column) => {
