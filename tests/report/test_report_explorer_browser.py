@@ -247,7 +247,7 @@ def test_what_tuning_changed(page: api.Page) -> None:
     # the answers part behind their first token
     shared = len(PROMPT) + 1
     assert [len(row) for row in rows] == [shared] * len(DEPTHS)
-    assert "Left out are 1 columns" in page.inner_text("#grid-told")
+    assert "Left out, from where the answers part: 1 column." in page.inner_text("#grid-told")
     assert rows[0] == ["+0.0"] * shared
     assert rows[2] == ["+4.0"] * shared
     assert rows[5][1] == f"{seen(VOCABULARY[6])} →{seen(VOCABULARY[7])}or"

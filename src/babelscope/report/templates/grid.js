@@ -180,7 +180,7 @@ babelscope.grid = (all, variants) => {
       tuned: `${names[0]}: the last ${grid.prompt} tokens of the prompt and the answer.`,
       base: `${names[1]}: the last ${grid.prompt} tokens of the prompt and the answer.`,
       difference: `${names[0]}, against ${names[1]}: where another token leads, before → after; elsewhere the change of its probability, in points.` +
-        (dropped ? ` Left out are ${dropped} columns from where the answers part.` : ""),
+        (dropped ? ` Left out, from where the answers part: ${dropped} ${dropped > 1 ? "columns" : "column"}.` : ""),
     }[kind];
     legend(grid);
     readout.textContent = "Point at a cell, or go to it by keyboard, to read its numbers here.";
