@@ -1,39 +1,22 @@
-"""The explorer in a real browser: searched, filtered, linked to, by keyboard and on a phone."""
+"""The explorer in a real browser: searched, filtered, linked to; answers as in the file."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
-from fake_examples import (
-    ANSWERS,
-    DEPTHS,
-    PROMPT,
-    SPOILT,
-    VOCABULARY,
-    leading,
-    probability,
-    samples,
-)
+from explorer_page import ARABIC, CHROMIUM, ENGLISH, FLAGS, ODIA, go
+from fake_examples import SPOILT, samples
 from fake_study import make_study
 
-from babelscope.controls import STEERING, name_of, token_runs
-from babelscope.report.html import asset
+from babelscope.controls import STEERING, name_of
 from babelscope.report.page import write_report
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 
-READY = "document.documentElement.dataset.examples === 'ready'"
 FOUND = "[...document.querySelectorAll('#example-list a')].map((a) => a.hash)"
-COLUMNS = len(PROMPT) + 2
-FOCUS = "[document.activeElement.dataset.row, document.activeElement.dataset.column].map(Number)"
 
 
 @pytest.fixture(scope="module")
@@ -59,24 +42,6 @@ def page(browser: api.Browser, report: Path) -> Iterator[api.Page]:
     yield found
     assert complaints == []
     found.close()
-
-
-def go(page: api.Page, report: Path, place: str = "") -> None:
-    page.goto(f"{report.as_uri()}{place}")
-    page.wait_for_function(READY)
-
-
-def link(target: str, key: str) -> str:
-    # as encodeURIComponent writes it
-    safe = "!'()*-._~"
-    return f"#example/{target}/{quote(key, safe=safe)}"
-
-
-ODIA, ARABIC, ENGLISH = link("ory_Orya", "q1"), link("arb_Arab", "q3"), link("eng_Latn", SPOILT)
-
-
-def seen(data: bytes) -> str:
-    return "".join(said + name for said, name, _ in token_runs(data))
 
 
 def test_all_questions_stand_in_the_plans_order(page: api.Page) -> None:
@@ -202,132 +167,24 @@ def test_answers_are_those_of_the_file(page: api.Page) -> None:
     assert texts[0] == ["ar", "rtl"]
 
 
-def test_every_cell_of_a_grid_has_its_planted_token_and_numbers(page: api.Page) -> None:
-    page.click(f"#example-list a[href='{ODIA}']")
-    for drawn, source in (("tuned", "or"), ("base", "")):
-        page.select_option("#grid-drawn", drawn)
-        rows = page.evaluate(
-            "[...document.querySelectorAll('#grid-table tbody tr')].map((r) =>"
-            " [...r.querySelectorAll('td')].map((c) => [c.querySelector('bdi').textContent,"
-            " c.querySelector('small').textContent]))"
-        )
-        assert [len(row) for row in rows] == [COLUMNS] * len(DEPTHS)
-        for depth, row in enumerate(rows):
-            tag = "shared" if depth < 2 else "bn" if depth <= 3 else "or"
-            tokens = [seen(VOCABULARY[leading(source, c, depth)]) for c in range(COLUMNS)]
-            assert row == [[token, tag] for token in tokens]
-        heads = page.evaluate(
-            "[...document.querySelectorAll('#grid-table thead tr:last-child th')]"
-            ".map((h) => h.textContent)"
-        )
-        read = (*PROMPT, *ANSWERS[source])
-        assert heads == ["depth", *(seen(VOCABULARY[token]) for token in read[:-1])]
-        came = page.evaluate(
-            "[...document.querySelectorAll('#grid-table tfoot td')].map((h) => h.textContent)"
-        )
-        assert came == [seen(VOCABULARY[token]) for token in read[1:]]
-    # the last depth leads to what came next, in the prompt as in the answer
-    assert [token for token, _ in rows[-1]] == came
-    page.hover("#grid-table tbody tr >> nth=4 >> td >> nth=1")
-    told = page.inner_text("#grid-readout")
-    top = VOCABULARY[leading("", 1, 4)]
-    assert told.startswith("After <E0><AC> (token 31, in the prompt, bytes E0 AC), depth 4: ")
-    assert f"{seen(top)} {100 * probability('', 1, 4):.1f}\u00a0%" in told
-    assert f"bytes {top.hex(' ').upper()}" in told
-    assert "Odia leads with 40\u00a0% of the mass; shared 11\u00a0%, unknown 3\u00a0%" in told
-
-
-def test_what_tuning_changed(page: api.Page) -> None:
-    page.click(f"#example-list a[href='{ODIA}']")
-    page.select_option("#grid-drawn", "difference")
-    rows = page.evaluate(
-        "[...document.querySelectorAll('#grid-table tbody tr')].map((r) =>"
-        " [...r.querySelectorAll('td')].map((c) => c.textContent))"
-    )
-    # the answers part behind their first token
-    shared = len(PROMPT) + 1
-    assert [len(row) for row in rows] == [shared] * len(DEPTHS)
-    assert "Left out, from where the answers part: 1 column." in page.inner_text("#grid-told")
-    assert rows[0] == ["+0.0"] * shared
-    assert rows[2] == ["+4.0"] * shared
-    assert rows[5][1] == f"{seen(VOCABULARY[6])} →{seen(VOCABULARY[7])}or"
-    assert rows[6][-1] == f"{seen(VOCABULARY[7])} →{seen(VOCABULARY[8])}or"
-    page.hover("#grid-table tbody tr >> nth=5 >> td >> nth=1")
-    told = page.inner_text("#grid-readout")
-    assert f"base {seen(VOCABULARY[6])} 66.3" in told
-    assert f"tuned {seen(VOCABULARY[7])} 70.3" in told
-
-
-def test_a_grid_is_walked_by_keyboard(page: api.Page) -> None:
-    page.click(f"#example-list a[href='{ODIA}']")
-    stops = "#grid-table td[tabindex='0']"
-    assert page.locator(stops).count() == 1
-    page.focus(stops)
-    # the last prompt token at the last depth
-    assert page.evaluate(FOCUS) == [6, len(PROMPT) - 1]
-    for key, place in (
-        ("ArrowUp", [5, 5]), ("ArrowRight", [5, 6]), ("ArrowLeft", [5, 5]), ("Home", [5, 0]),
-        ("ArrowLeft", [5, 0]), ("End", [5, 7]), ("ArrowRight", [5, 7]), ("PageUp", [0, 7]),
-        ("ArrowUp", [0, 7]), ("PageDown", [6, 7]), ("ArrowDown", [6, 7]),
-        ("Control+Home", [0, 0]), ("Control+End", [6, 7]),
-    ):  # fmt: skip
-        page.keyboard.press(key)
-        assert page.evaluate(FOCUS) == place, key
-        assert page.locator(stops).count() == 1
-        assert f"depth {place[0]}: " in page.inner_text("#grid-readout")
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.closest('#grid-table')") is None
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_grid_fits_a_phone_and_can_be_read(
-    browser: api.Browser, report: Path, scheme: str
+def test_without_script_the_page_says_where_the_examples_are(
+    browser: api.Browser, report: Path
 ) -> None:
-    page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme=scheme)
-    go(page, report, ODIA)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.locator("#grid-scroll").scroll_into_view_if_needed()
-    # the depths stay where they are, but for the gap between cells, while the columns move
-    place = "document.querySelector('#grid-table tbody th').getBoundingClientRect().left"
-    before = page.evaluate(place)
-    page.evaluate("document.querySelector('#grid-scroll').scrollLeft = 0")
-    assert page.evaluate(place) == pytest.approx(before, abs=1)
-    page.click("#grid-table tbody tr >> nth=3 >> td >> nth=0")
-    assert "depth 3: " in page.inner_text("#grid-readout")
-    page.close()
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    told = page.locator("#examples noscript").inner_text()
+    assert "questions and answers are in samples.jsonl, grids in grids.parquet" in told
+    context.close()
 
 
-CONTRASTS = """() => {
-  const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
-  const rgb = (colour) => {
-    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
-  };
-  const light = (colour) => {
-    const [r, g, b] = rgb(colour).map((x) => x / 255)
-      .map((x) => (x <= .03928 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4));
-    return .2126 * r + .7152 * g + .0722 * b;
-  };
-  const cell = document.querySelector('#grid-table tbody td:not(.same)');
-  const found = [];
-  for (const colour of COLOURS) for (const strength of ['6%', '25%', '52%']) {
-    cell.style.setProperty('--c', colour);
-    cell.style.setProperty('--p', strength);
-    const style = getComputedStyle(cell);
-    const [a, b] = [light(style.color), light(style.backgroundColor)].sort((x, y) => y - x);
-    found.push((a + .05) / (b + .05));
-  }
-  return found;
-}"""
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_on_every_colour(browser: api.Browser, report: Path, scheme: str) -> None:
-    line = next(s for s in asset("templates/grid.js").splitlines() if "COLOURS = [" in s)
-    colours = line[line.index("[") : line.rindex("]") + 1]
-    page = browser.new_page(color_scheme=scheme)
-    go(page, report, ODIA)
-    found = page.evaluate(CONTRASTS.replace("COLOURS", f"[...{colours}, 'var(--muted)']"))
-    assert len(found) == 13 * 3
-    assert min(found) >= 4.5
+def test_a_browser_that_cannot_unpack_says_where_the_examples_are(
+    browser: api.Browser, report: Path
+) -> None:
+    page = browser.new_page()
+    page.add_init_script("delete window.DecompressionStream")
+    page.goto(report.as_uri())
+    page.wait_for_selector("#example-broken:not([hidden])")
+    assert "they are in samples.jsonl" in page.inner_text("#example-broken")
+    assert not page.is_visible("#example-card")
     page.close()

@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from tiny import tiny_model, tiny_tokenizer
 
 from babelscope.infer.generate import Decoding, generate_answers
@@ -40,6 +41,16 @@ def random_prompts() -> list[EncodedPrompt]:
     return [EncodedPrompt(str(n), own, False, False) for n, own in enumerate(ids)]
 
 
+def plainly(loaded: LoadedModel, ids: tuple[int, ...]) -> NDArray[np.float64]:
+    """Every depth's probabilities (depths, places, rows), by transformers' own hidden states."""
+    with torch.no_grad():
+        out = loaded.model(torch.tensor([ids]), output_hidden_states=True)
+        raw = [loaded.parts.unembed(loaded.parts.final_norm(h)) for h in out.hidden_states]
+    cap = loaded.parts.soft_cap
+    early = [x if cap is None else cap * torch.tanh(x / cap) for x in raw[:-1]]
+    return torch.stack([*early, out.logits])[:, 0].double().softmax(-1).numpy()
+
+
 @pytest.mark.parametrize("family", ["bloom", "gemma2"])
 def test_a_grid_equals_the_plain_computation(family: str) -> None:
     loaded = tiny_loaded(family)
@@ -55,12 +66,7 @@ def test_a_grid_equals_the_plain_computation(family: str) -> None:
     row = 0
     for number, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
         ids = (*prompt.ids, *answer.tokens)
-        with torch.no_grad():
-            out = loaded.model(torch.tensor([ids[:-1]]), output_hidden_states=True)
-            raw = [loaded.parts.unembed(loaded.parts.final_norm(h)) for h in out.hidden_states]
-        cap = loaded.parts.soft_cap
-        early = [x if cap is None else cap * torch.tanh(x / cap) for x in raw[:-1]]
-        p = torch.stack([*early, out.logits])[:, 0].double().softmax(-1).numpy()
+        p = plainly(loaded, ids[:-1])
         mass = p @ table
         first = max(0, len(prompt.ids) - WINDOW)
         for place in range(first, len(ids) - 1):

@@ -22,6 +22,7 @@ from babelscope.study.cells import Variant
 from babelscope.study.lens_tables import lens_table
 from babelscope.study.materials import QA, Materials
 from babelscope.study.plan import StudyPlan
+from babelscope.study.quality_table import quality_table
 from babelscope.study.schedule import bases, planned_cells, tunings
 from babelscope.study.score_table import SCORES_VERSION, score_table
 from babelscope.study.scores import CellScores, group_cells, guessing
@@ -239,34 +240,3 @@ def prior_rows(study: Study) -> pl.DataFrame:
             }
         )
     return pl.DataFrame(rows, schema=tables.RESULTS)
-
-
-def quality_table(plan: StudyPlan, materials: Materials) -> pl.DataFrame:
-    """Return a row a source: what its records are like."""
-    rows = []
-    for source in plan.sources:
-        found = materials.qualities[source.name]
-        rows.append(
-            {
-                "source": source.name,
-                "language": source.language,
-                "origin": source.origin,
-                "records": found.records,
-                "dropped": found.dropped,
-                "gold_verbatim": found.gold_verbatim,
-                "length_ratio": found.length_ratio,
-                "chrf": found.chrf,
-                "sentences_kept": found.sentences_kept,
-                "identified": found.identified,
-                "noted": "; ".join(f"{k}: {n}" for k, n in sorted(found.noted.items())),
-            }
-        )
-    schema: tables.Schema = {
-        **dict.fromkeys(("source", "language", "origin"), pl.String),
-        **dict.fromkeys(("records", "dropped"), pl.Int64),
-        **dict.fromkeys(
-            ("gold_verbatim", "length_ratio", "chrf", "sentences_kept", "identified"), pl.Float64
-        ),
-        "noted": pl.String,
-    }
-    return pl.DataFrame(rows, schema=schema)
