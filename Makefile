@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := demo-study
 
-.PHONY: demo test check bench format lint types docs-check clean help
+.PHONY: demo test check bench format lint types docs figures clean help
 
 help:
 	@echo "make demo   run the embedded study and print where its report is"
 	@echo "make test   run all tests"
 	@echo "make check  format, lint, types, tests, documentation"
+	@echo "make docs   build the documentation into build/site; a warning fails"
 	@echo "make bench  long tests and benchmarks"
 
 $(STAMP): Makefile pyproject.toml constraints.txt
@@ -38,7 +39,14 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-check: format lint types test
+docs: $(STAMP)
+	$(BIN)/python tools/make_docs.py
+
+# the README's picture, from the demo's report
+figures: demo
+	$(BIN)/python tools/make_figures.py $(DEMO)
+
+check: format lint types test docs
 
 bench: $(STAMP)
 	$(BIN)/pytest -m slow

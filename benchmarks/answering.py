@@ -46,8 +46,8 @@ def generated(loaded: LoadedModel, prompts: Sequence[EncodedPrompt], new: int) -
     mask = torch.tensor([[0] * g + [1] * len(p.ids) for g, p in zip(gaps, prompts, strict=True)])
     with torch.inference_mode():
         out = loaded.model.generate(
-            input_ids=ids,
-            attention_mask=mask,
+            input_ids=ids.to(loaded.device),
+            attention_mask=mask.to(loaded.device),
             do_sample=False,
             max_new_tokens=new,
             pad_token_id=pad,

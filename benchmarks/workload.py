@@ -43,7 +43,11 @@ def unpacked(archive: str) -> Path:
 
 @lru_cache(maxsize=1)
 def bloom_560m(
-    *, layers: int = 24, dtype: torch.dtype = torch.float32, fused: bool = True
+    *,
+    layers: int = 24,
+    dtype: torch.dtype = torch.float32,
+    fused: bool = True,
+    device: str = "cpu",
 ) -> LoadedModel:
     """A model of BLOOM-560M's shape with random weights, and a tokenizer of 250,002 entries.
 
@@ -52,7 +56,7 @@ def bloom_560m(
     torch.manual_seed(0)
     # twice the usual spread, so that the best two tokens are seldom close
     config = BloomConfig(**{**BLOOM_560M, "n_layer": layers}, initializer_range=0.04)
-    model = AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
+    model = AutoModelForCausalLM.from_config(config, dtype=dtype).eval().to(device)
     model.requires_grad_(False)
     model.generation_config.eos_token_id = None
     folder = next(unpacked("tokenizers/xlmr.tar.xz").rglob("tokenizer_config.json")).parent
@@ -66,7 +70,7 @@ def bloom_560m(
         name="bloom-560m-shape",
         fingerprint="random",
         dtype=dtype,
-        device=torch.device("cpu"),
+        device=torch.device(device),
     )
 
 
@@ -131,7 +135,8 @@ def read_rate(repeats: int = 3) -> float:
 def top_two_gap(loaded: LoadedModel, ids: Sequence[int]) -> float:
     """The gap of the two largest logits after some tokens."""
     with torch.inference_mode():
-        logits = loaded.model(input_ids=torch.tensor([list(ids)]), logits_to_keep=1).logits[0, -1]
+        asked = torch.tensor([list(ids)], device=loaded.device)
+        logits = loaded.model(input_ids=asked, logits_to_keep=1).logits[0, -1]
     best = logits.topk(2).values
     return float(best[0] - best[1])
 

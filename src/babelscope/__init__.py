@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from babelscope.adapt.recipes import RECIPES, Recipe, change
+    from babelscope.adapt.recipes import RECIPES, Recipe, change, rendering_of
     from babelscope.adapt.saving import Saving
     from babelscope.adapt.tuning import tune
     from babelscope.data.qa import read_qa
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from babelscope.study.run import run_study
 
 _HOMES = {
-    "adapt.recipes": ("RECIPES", "Recipe", "change"),
+    "adapt.recipes": ("RECIPES", "Recipe", "change", "rendering_of"),
     "adapt.saving": ("Saving",),
     "adapt.tuning": ("tune",),
     "data.qa": ("read_qa",),
@@ -95,6 +95,7 @@ __all__ = [
     "read_lens",
     "read_plan",
     "read_qa",
+    "rendering_of",
     "run_study",
     "save_map",
     "score_answers",

@@ -157,8 +157,57 @@ def test_top_k_and_top_p_cut_as_transformers_does() -> None:
             expected = TopKLogitsWarper(top_k)(None, expected)
         if top_p < 1:
             expected = TopPLogitsWarper(top_p)(None, expected)
-        ours = cut_tail(scores, Decoding(temperature=1.0, top_k=top_k, top_p=top_p))
-        torch.testing.assert_close(ours / ours.sum(), expected[0].softmax(dim=-1))
+        _same_cut(scores[None], expected, Decoding(temperature=1.0, top_k=top_k, top_p=top_p))
+
+
+def _same_cut(scores: torch.Tensor, expected: torch.Tensor, decoding: Decoding) -> None:
+    kept, places = cut_tail(scores, decoding)
+    assert places is not None
+    ours = torch.zeros_like(scores).scatter(1, places, kept)
+    torch.testing.assert_close(ours / ours.sum(dim=1, keepdim=True), expected.softmax(dim=-1))
+
+
+@pytest.mark.parametrize("kinds", [3, 40, 2000])
+def test_tokens_as_probable_as_the_last_one_kept_are_kept(kinds: int) -> None:
+    from transformers import TopKLogitsWarper
+
+    torch.manual_seed(1)
+    scores = torch.randint(kinds, (5, 3000)).float() / 4
+    expected = TopKLogitsWarper(50)(None, scores)
+    _same_cut(scores, expected, Decoding(temperature=1.0, top_k=50))
+
+
+@pytest.mark.parametrize("cut", [{}, {"top_k": 7}, {"top_p": 0.8}, {"top_k": 9, "top_p": 0.6}])
+def test_a_draw_is_the_inverse_of_the_summed_probabilities(cut: dict[str, float]) -> None:
+    torch.manual_seed(2)
+    logits = 2 * torch.randn(130, 300)  # more rows than are worked on at once
+    decoding = Decoding(temperature=0.7, **cut)  # type: ignore[arg-type]
+    ids = [str(n) for n in range(len(logits))]
+    found = choose_tokens(logits, [answer_generator(decoding, i) for i in ids], decoding)
+    for row, name, token in zip(logits, ids, found, strict=True):
+        generator = answer_generator(decoding, name)
+        draw = float(torch.rand((), generator=generator, dtype=torch.float64))
+        assert token == _plainly_drawn(row / 0.7, draw, decoding)
+
+
+def _plainly_drawn(scores: torch.Tensor, draw: float, decoding: Decoding) -> int:
+    """A token by Python's own sums: sorted where something is cut, else in the tokens' order."""
+    p = scores.double().softmax(dim=0).tolist()
+    order = list(range(len(p)))
+    if decoding.top_k or decoding.top_p < 1:
+        order.sort(key=lambda i: (-p[i], i))
+    kept = order[: decoding.top_k] if decoding.top_k else order
+    whole, chosen, before = sum(p[i] for i in kept), [], 0.0
+    for i in kept:
+        if before < decoding.top_p:
+            chosen.append(i)
+        before += p[i] / whole
+    wanted, reached = draw * sum(p[i] for i in chosen), 0.0
+    for i in chosen:
+        reached += p[i]
+        if reached > wanted:
+            return i
+    return chosen[-1]
 
 
 def test_sampling_follows_the_probabilities() -> None:

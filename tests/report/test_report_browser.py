@@ -118,7 +118,11 @@ def test_every_reading_of_the_lens_is_drawn(browser: api.Browser, report: Path) 
     page.select_option("#lens-subset", "contest:ben_Beng")
     assert "−12.0" in page.inner_text("#lens-table")
     page.select_option("#lens-subset", "all")
-    page.select_option("#lens-step", "15")
+    assert page.inner_text("#lens-step-told") == "30 of 30"
+    page.focus("#lens-step")
+    page.keyboard.press("ArrowLeft")
+    assert page.inner_text("#lens-step-told") == "15 of 30"
+    assert page.get_attribute("#lens-step", "aria-valuetext") == "step 15 of 30"
     assert "1.1 (−0.90 to 3.1)" in page.inner_text("#lens-table")
     page.select_option("#lens-drawn", "attention")
     assert "no change of mass by attention for Odia" in page.inner_text("#lens-none")

@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 from tiny import save_tiny
 
+from babelscope.data.bitext import read_bitext
 from babelscope.infer.drift import Drift
-from babelscope.study import check
+from babelscope.models.loading import load_model
+from babelscope.study import check, section_costs
 from babelscope.study.check import CheckWish
+from babelscope.study.classify_data import gather_sets
 from babelscope.study.estimate import estimate_cost
 from babelscope.study.plan import read_plan
+from babelscope.study.probe_data import gather as gather_probe
 
 
 def test_mini_gives_the_same_answers_in_batches_and_padded() -> None:
@@ -123,14 +127,61 @@ def test_prompts_beyond_a_models_positions_are_warned_of(tmp_path: Path) -> None
     assert "100 positions: the study would stop" in found["warnings"][0]  # type: ignore[index]  # texts
 
 
-def test_a_stage_that_is_not_estimated_has_no_numbers(tmp_path: Path) -> None:
+SECTIONS = """
+[align]
+data = "atlas:test"
+limit = 15
+
+[probe.ner]
+data = "atlas"
+limit = 12
+
+[classify.nli]
+task = "nli"
+data = "atlas"
+sources = ["en"]
+targets = ["or"]
+train = "atlas:pretrain"
+train_items = 16
+test_items = 18
+method = "METHOD"
+max_steps = 20
+batch_size = 4
+"""
+
+
+@pytest.mark.parametrize(("method", "passes"), [("full", 3), ("lora", 2), ("head", 1)])
+def test_sections_are_estimated_by_the_tokens_of_their_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, passes: int
+) -> None:
+    monkeypatch.setattr(section_costs, "SAMPLED", 10_000)  # every text, not a sample
     path = tmp_path / "study.toml"
-    path.write_text(STUDY.format(tokens=320) + '[align]\ndata = "atlas:test"\n', encoding="utf-8")
-    cost = estimate_cost(read_plan(path))
+    text = STUDY.format(tokens=320) + SECTIONS.replace("METHOD", method)
+    path.write_text(text, encoding="utf-8")
+    plan = read_plan(path)
+    cost = estimate_cost(plan)
     rows = {row["stage"]: row for row in cost["cost"]}  # type: ignore[attr-defined]  # rows
-    assert rows["align"]["pieces"] == 1
-    assert [rows["align"][k] for k in ("tokens", "petaflops", "minutes_here_at_least")] == [
-        None
-    ] * 3
-    told = [row["minutes_here_at_least"] for row in rows.values() if row["tokens"] is not None]
-    assert cost["minutes_here_at_least"] == pytest.approx(sum(told))
+    tokenizer = load_model("mini", device="cpu").tokenizer
+    count = lambda texts: sum(len(tokenizer(text)["input_ids"]) for text in texts)  # noqa: E731
+
+    (bitext,) = read_bitext("atlas:test", plan.targets, "sentence", limit=15)
+    assert rows["align"]["tokens"] == sum(map(count, bitext.texts.values()))
+
+    assert plan.probe is not None
+    found = gather_probe(plan.probe.tasks[0], plan.targets)
+    sentences = [{i.group: i.text for i in part.items} for part in (found.train, *found.tests)]
+    assert rows["probe"]["tokens"] == sum(count(texts.values()) for texts in sentences)
+
+    sets = gather_sets(plan.classify[0], ("or",))
+    told = {k: [f"{i.premise} {i.hypothesis}" for i in v.items] for k, v in sets.targets.items()}  # type: ignore[union-attr]  # inferences
+    source = sets.sources["eng_Latn"]
+    train, dev = ([f"{i.premise} {i.hypothesis}" for i in v] for v in (source.train, source.dev))  # type: ignore[union-attr]  # inferences
+    trained = 20 * 4 * count(train) / len(train)
+    read = 10 * count(dev) + sum(map(count, told.values()))
+    assert rows["classify"]["tokens"] == round(trained + read)
+    # mini's blocks: 12 width^2 a layer, and what norms and biases add
+    weights = 6 * 12 * 192**2
+    flops = 2 * (passes * trained + read) * weights / 1e15
+    assert rows["classify"]["petaflops"] == pytest.approx(flops, rel=0.02)
+    minutes = [row["minutes_here_at_least"] for row in rows.values()]
+    assert cost["minutes_here_at_least"] == pytest.approx(sum(minutes))

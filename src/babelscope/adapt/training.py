@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,6 @@ def _arguments(job: Job, folder: Path) -> TrainingArguments:
         warmup_steps=recipe.warmup,
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.clip,
-        activation_checkpointing=recipe.activation_checkpointing,
         bf16=job.card.precision_used == "bf16",
         use_cpu=job.loaded.device.type == "cpu",
         seed=job.card.seed,
@@ -147,7 +146,15 @@ def _arguments(job: Job, folder: Path) -> TrainingArguments:
         remove_unused_columns=False,
         dataloader_pin_memory=False,
         label_names=["labels"],
+        **{_checkpointing_name(): recipe.activation_checkpointing},
     )
+
+
+def _checkpointing_name() -> str:
+    """Return what the installed transformers calls activation checkpointing."""
+    known = {field.name for field in fields(TrainingArguments)}
+    new = "activation_checkpointing"
+    return new if new in known else "gradient_checkpointing"
 
 
 class _Watch(TrainerCallback):

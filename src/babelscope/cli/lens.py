@@ -64,7 +64,10 @@ def map_languages(
     *,
     text: Annotated[
         list[str],
-        Parameter(help="atlas, or a folder of text by language; the first gives the languages."),
+        Parameter(
+            negative="",
+            help="atlas, or a folder of text by language; the first gives the languages.",
+        ),
     ],
     out: Path,
     method: Annotated[str, Parameter(help="counts, or langid: the published map.")] = "counts",

@@ -11,6 +11,12 @@ from torch import Tensor
 from babelscope.errors import SettingError
 from babelscope.identity import digest
 
+ROWS = 64
+"""Rows of the vocabulary's width that are sorted or summed up at once."""
+
+BLOCK = 64
+"""Scores whose maximum tells whether any of them need be looked at."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
@@ -55,24 +61,60 @@ def choose_tokens(
     """Choose one token for each row of logits (rows, vocabulary), each by its own generator."""
     if decoding.temperature == 0:
         return [int(token) for token in logits.argmax(dim=-1).tolist()]
-    chosen = []
-    # on the CPU: a device's generator gives other draws than another's
-    for scores, generator in zip(logits.cpu(), generators, strict=True):
-        probabilities = cut_tail(scores / decoding.temperature, decoding)
-        chosen.append(int(torch.multinomial(probabilities, 1, generator=generator)))
+    # drawn on the CPU: a device's generator gives other numbers than another's
+    draws = torch.tensor([_uniform(generator) for generator in generators], dtype=torch.float64)
+    chosen: list[int] = []
+    parts = zip(logits.split(ROWS), draws.to(logits.device).split(ROWS), strict=True)
+    for part, own in parts:
+        probabilities, places = cut_tail(part.float() / decoding.temperature, decoding)
+        reached = probabilities.double().cumsum(dim=1)
+        wanted = own[:, None] * reached[:, -1:]
+        found = torch.searchsorted(reached, wanted, right=True)
+        found = found.clamp(max=reached.shape[1] - 1)  # a product may round up to the whole
+        chosen += (found if places is None else places.gather(1, found))[:, 0].tolist()
     return chosen
 
 
-def cut_tail(scores: Tensor, decoding: Decoding) -> Tensor:
-    """Return probabilities (rows,) after top-k, then top-p, not summing to 1 again.
+def _uniform(generator: torch.Generator | None) -> float:
+    return float(torch.rand((), generator=generator, dtype=torch.float64))
 
-    Top-p: Holtzman et al., arXiv:1904.09751.
+
+def cut_tail(scores: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor | None]:
+    """Return the probabilities (rows, n) left after top-k, then top-p, and their tokens (rows, n).
+
+    The most probable stands first, equal ones by token; those cut are 0, and a row need not sum
+    to 1. Without a cut the tokens are None: all, in their own order. Tokens as probable as the
+    k-th are kept. Top-p: Holtzman et al., arXiv:1904.09751.
     """
-    if 0 < decoding.top_k < len(scores):
-        scores = scores.masked_fill(scores < scores.topk(decoding.top_k).values[-1], -torch.inf)
-    probabilities = scores.softmax(dim=-1)
+    whole = scores.shape[1]
+    few = 0 < decoding.top_k < whole
+    if not few and decoding.top_p >= 1:
+        return scores.softmax(dim=-1), None
+    values, places = _largest(scores, decoding.top_k if few else whole)
+    probabilities = values.softmax(dim=-1)
     if decoding.top_p < 1:
-        ordered, places = probabilities.sort(descending=True, stable=True)
-        before = ordered.cumsum(dim=-1) - ordered
-        probabilities[places[before >= decoding.top_p]] = 0.0
-    return probabilities
+        before = probabilities.cumsum(dim=-1) - probabilities
+        probabilities = probabilities.masked_fill(before >= decoding.top_p, 0.0)
+    return probabilities, places
+
+
+def _largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the k largest scores of each row and their equals, sorted, with their places.
+
+    Rows with fewer equals of the k-th than others are filled with -inf. The k-th largest maximum
+    of short blocks is a bar that no score wanted is below, and few others reach.
+    """
+    size = max(1, min(BLOCK, scores.shape[1] // (2 * k)))
+    even = scores.shape[1] - scores.shape[1] % size
+    blocks = scores[:, :even].unflatten(1, (-1, size)).amax(dim=2)
+    maxima = torch.cat([blocks, scores[:, even:]], dim=1)
+    bar = maxima.topk(k, dim=1).values[:, -1:]
+    rows, places = (scores >= bar).nonzero(as_tuple=True)
+    count = torch.bincount(rows, minlength=len(scores))
+    column = torch.arange(len(rows), device=rows.device) - (count.cumsum(0) - count)[rows]
+    values = scores.new_full((len(scores), int(count.max())), -torch.inf)
+    tokens = rows.new_zeros(values.shape)
+    values[rows, column], tokens[rows, column] = scores[rows, places], places
+    # places ascend, so a stable sort leaves equals in the order of their tokens
+    values, order = values.sort(dim=1, descending=True, stable=True)
+    return values.masked_fill(values < values[:, k - 1 : k], -torch.inf), tokens.gather(1, order)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from functools import cache
 from time import perf_counter
 
 import numpy as np
@@ -12,7 +14,7 @@ from babelscope.models.loading import Tokenizer, load_tokenizer
 from babelscope.records import QuestionSet
 from babelscope.study.cells import Answering, Cell, Variant, demonstrations_of
 from babelscope.study.materials import QA, Materials, gather, with_pool
-from babelscope.study.plan import StudyPlan
+from babelscope.study.plan import ModelPlan, StudyPlan
 from babelscope.study.schedule import (
     answering_of,
     grid_questions,
@@ -23,6 +25,7 @@ from babelscope.study.schedule import (
     stage_totals,
     tunings,
 )
+from babelscope.study.section_costs import section_readings
 from babelscope.study.work import cell_name
 
 SAMPLED = 20
@@ -39,18 +42,22 @@ def estimate_cost(plan: StudyPlan, materials: Materials | None = None) -> dict[s
     float32; decoding, which moves memory rather than computes, takes longer than its share.
     """
     materials = materials or gather(plan)
-    parameters = parameters_of(plan)
+    parameters = parameters_of(plan.model)
     tokens = _stage_tokens(plan, materials)
     rate = measured_flops()
     flops = {stage: tokens[stage] * parameters * FLOPS[stage] for stage in tokens}
+    for reading in section_readings(plan):
+        stage, body = reading.stage, body_parameters(reading.model)
+        tokens[stage] = tokens.get(stage, 0.0) + reading.tokens
+        done = 2 * body * reading.tokens * reading.passes
+        flops[stage] = flops.get(stage, 0.0) + done
     rows = [
         {
             "stage": stage,
             "pieces": pieces,
-            # a section's work is not estimated: it says so by having no numbers
-            "tokens": round(tokens[stage]) if stage in tokens else None,
-            "petaflops": flops[stage] / 1e15 if stage in flops else None,
-            "minutes_here_at_least": flops[stage] / rate / 60 if stage in flops else None,
+            "tokens": round(tokens[stage]),
+            "petaflops": flops[stage] / 1e15,
+            "minutes_here_at_least": flops[stage] / rate / 60,
         }
         for stage, pieces in stage_totals(plan).items()
     ]
@@ -67,16 +74,29 @@ def estimate_cost(plan: StudyPlan, materials: Materials | None = None) -> dict[s
     }
 
 
-def parameters_of(plan: StudyPlan) -> int:
+def parameters_of(model: ModelPlan) -> int:
     """Return the number of a model's stored weights, from the headers of its files."""
+    return sum(math.prod(shape) for shape in _shapes(model))
+
+
+@cache
+def body_parameters(model: ModelPlan) -> int:
+    """Return the number of a model's weights that a pass without unembedding multiplies with.
+
+    A table with a row for each token is looked up, not multiplied with.
+    """
+    rows = len(load_tokenizer(model.name, revision=model.revision))
+    return sum(math.prod(shape) for shape in _shapes(model) if max(shape, default=0) < rows)
+
+
+def _shapes(model: ModelPlan) -> list[tuple[int, ...]]:
     from safetensors import safe_open
 
-    folder = resolve_folder(plan.model.name, revision=plan.model.revision)
-    total = 0
-    for path in weight_files(folder):
+    shapes = []
+    for path in weight_files(resolve_folder(model.name, revision=model.revision)):
         with safe_open(path, framework="numpy") as file:
-            total += sum(int(np.prod(file.get_slice(k).get_shape())) for k in file.keys())  # noqa: SIM118  # not a dict
-    return total
+            shapes += [tuple(file.get_slice(k).get_shape()) for k in file.keys()]  # noqa: SIM118  # not a dict
+    return shapes
 
 
 def _stage_tokens(plan: StudyPlan, materials: Materials) -> dict[str, float]:

@@ -200,8 +200,8 @@
     const drawn = chosen("drawn");
     const mapped = MAPPED.includes(drawn);
     byId("lens-map").parentElement.hidden = !mapped || lens.maps.length < 2;
-    const difference = readings(chosen("variant"), chosen("step"), "difference");
-    const tuned = readings(chosen("variant"), chosen("step"), "value");
+    const difference = readings(chosen("variant"), stepChosen(), "difference");
+    const tuned = readings(chosen("variant"), stepChosen(), "value");
     const found = readings(lens.bases[chosen("variant")] || "base", 0, "value");
     const base = Object.keys(found).length ? found : implied(tuned, difference);
     const after = chosen("variant") ? tuned : {};
@@ -234,13 +234,28 @@
     lensTable(all, base, after, difference, unit);
   };
 
-  const steps = () => {
-    const saved = lens.steps[chosen("variant")] || [];
-    const before = chosen("step");
-    byId("lens-step").replaceChildren();
-    fill(byId("lens-step"), saved.map((s) => [String(s), String(s)]), before);
-    byId("lens-step").parentElement.hidden = saved.length < 2;
+  // Saved steps from the first to the last, where the slider begins; it keeps its step where a
+  // newly chosen model has saved that one too.
+  const saved = () => [...(lens.steps[chosen("variant")] || [])].reverse();
+  let stepWanted = null;
+  const stepChosen = () => {
+    const all = saved();
+    return all.includes(stepWanted) ? stepWanted : all[all.length - 1];
   };
+  const steps = () => {
+    const all = saved(), slider = byId("lens-step");
+    slider.max = String(Math.max(0, all.length - 1));
+    slider.value = String(all.indexOf(stepChosen()));
+    const told = all.length ? `${stepChosen()} of ${all[all.length - 1]}` : "";
+    byId("lens-step-told").textContent = told;
+    slider.setAttribute("aria-valuetext", `step ${told}`);
+    slider.parentElement.hidden = all.length < 2;
+  };
+  byId("lens-step").addEventListener("input", () => {
+    stepWanted = saved()[Number(chosen("step"))];
+    steps();
+    show();
+  });
   fill(byId("lens-target"), lens.targets, lens.start[0]);
   fill(byId("lens-variant"), lens.variants.length ? lens.variants : [["", "none: base model alone"]], lens.start[1]);
   for (const [name, pairs] of [["drawn", lens.drawn], ["map", lens.maps], ["position", lens.positions], ["subset", lens.subsets]]) {
