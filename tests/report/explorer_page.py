@@ -1,8 +1,11 @@
-"""A browser with the fake study's report, for the tests of its explorer."""
+"""What the tests of a page with packed data and an explorer share."""
 
 from __future__ import annotations
 
+import base64
+import json
 import shutil
+import zlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +16,11 @@ CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 READY = "document.documentElement.dataset.examples === 'ready'"
+
+
+def unpacked(text: str) -> Any:
+    """Return what the page's script unpacks from a data block."""
+    return json.loads(zlib.decompress(base64.b64decode(text)))
 
 
 def go(page: Any, report: Path, place: str = "") -> None:

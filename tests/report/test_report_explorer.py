@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import json
 import re
 import shutil
-import zlib
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from explorer_page import unpacked
 from fake_examples import (
     ANSWERS,
     DEPTHS,
@@ -52,7 +51,7 @@ def data_of(html: str) -> dict[str, Any]:
     """Return what the page's script unpacks."""
     found = re.search(r'<script type="text/plain" id="examples-data">(.*?)</script>', html)
     assert found is not None
-    data: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(found[1])))
+    data: dict[str, Any] = unpacked(found[1])
     return data
 
 

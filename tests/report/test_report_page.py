@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from explorer_page import unpacked
 from fake_study import BASE, GAIN, MISSING_CELL, SOURCES, TARGETS, make_study
 
 from babelscope.errors import StoreError
@@ -131,7 +132,7 @@ def test_figures_hold_the_planted_numbers(page: Page) -> None:
     assert helped["marker"]["symbol"] == "triangle-up"
     exact = next(t for t in figures["cause-0"]["data"] if t.get("type") == "bar")
     assert exact["x"] == [40.0] * 4
-    lens = json.loads(next(s for a, s in page.scripts if a.get("id") == "lens"))
+    lens = unpacked(next(s for a, s in page.scripts if a.get("id") == "lens"))
     assert lens["start"] == ["ory_Orya", "default or"]
     place, values, _, _, p = lens["cells"]["ory_Orya|default or|30|last|all|mass|counted"][
         "difference"
@@ -166,7 +167,7 @@ def test_nothing_is_fetched(html: str, page: Page) -> None:
 def test_hostile_text_stays_text(html: str, page: Page) -> None:
     # three data blocks, plotly, and our own four scripts: nothing from the study opened another
     types = [a.get("type", "") for a, _ in page.scripts]
-    assert types == ["application/json"] * 2 + ["text/plain"] + [""] * 5
+    assert types == ["application/json"] + ["text/plain"] * 2 + [""] * 5
     assert not any(name.startswith("on") for _, a in page.tags for name in a)
     assert not any(tag in ("img", "i", "iframe") for tag, _ in page.tags)
     assert "de<b>&marian" in page.sections["quality"]

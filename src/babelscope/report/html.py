@@ -71,7 +71,7 @@ def embed(value: object) -> Markup:
 def packed(value: object) -> Markup:
     """Return JSON, deflated and as base64, for `babelscope.unpack` of the page's script.
 
-    It is a fifth as long as plain JSON, and what it holds cannot be taken for markup.
+    It is a fifth to a third as long as plain JSON, and what it holds cannot be taken for markup.
     """
     text = json.dumps(
         value, ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":")

@@ -83,7 +83,7 @@ def render(tables: Tables) -> str:
         stop_names=figures.STOPS,
         figures_json=embed({p.id: p.figure for p in (*shown, *others.figures)}),
         alignment_json=embed(others.alignment.data if others.alignment else {}),
-        lens_json=embed(lens.data if lens else {}),
+        lens_packed=packed(lens.data if lens else {}),
         examples_packed=packed(examples.data if examples else {}),
     )
 
