@@ -47,6 +47,8 @@ def page(browser: api.Browser, report: Path) -> Iterator[api.Page]:
 def test_all_questions_stand_in_the_plans_order(page: api.Page) -> None:
     assert page.evaluate(FOUND) == [ODIA, ARABIC, ENGLISH]
     assert page.inner_text("#example-count") == "3 of 3 questions"
+    # shown is one with a grid that tuning turned
+    assert page.get_attribute("#example-list a[aria-current]", "href") == ODIA
     # what tuning turned is told in the list
     assert "1 turned right" in page.inner_text("#example-list li >> nth=0")
     assert "1 turned wrong" in page.inner_text("#example-list li >> nth=2")
@@ -96,6 +98,8 @@ def test_filters_hold_together(page: api.Page, chosen: dict[str, str], expected:
         page.select_option(f"#example-{name}", value)
     assert page.evaluate(FOUND) == expected
     assert page.inner_text("#example-count") == f"{len(expected)} of 3 questions"
+    if expected:
+        assert page.get_attribute("#example-list a[aria-current]", "href") in expected
     # another part of the page opens the explorer in the same way
     page.evaluate("(wanted) => babelscope.explore(wanted)", chosen)
     assert page.evaluate(FOUND) == expected

@@ -79,10 +79,20 @@
     byId("example-count").textContent = `${found.length.toLocaleString("en")} of ${data.examples.length.toLocaleString("en")} questions` +
       (found.length > listed ? `, ${listed} listed` : "");
   };
+  // Shown first is what most answers turned right or wrong, with a grid if any has one.
+  const telling = () => {
+    const model = chosen("model");
+    const weights = found.map((i) => {
+      const example = data.examples[i];
+      const turns = example.answers.filter((a) => !model || modelOf(a) === model).map((a) => outcome(example, a));
+      return (example.grids ? 1000 : 0) + turns.filter((turn) => turn === "right" || turn === "wrong").length;
+    });
+    return found.length ? found[weights.indexOf(Math.max(...weights))] : -1;
+  };
   const filter = () => {
     found = data.examples.map((_, i) => i).filter((i) => matches(data.examples[i]));
     listed = AT_ONCE;
-    if (!found.includes(current)) current = found.length ? found[0] : -1;
+    if (!found.includes(current)) current = telling();
     list();
     card();
   };
@@ -176,22 +186,12 @@
     location.hash = address(data.examples[found[found.indexOf(current) + by]]);
   };
 
-  // First stands what many models turned right or wrong, with a grid if there is one.
-  const start = () => {
-    const weights = data.examples.map((example) => {
-      const turns = example.answers.map((answer) => outcome(example, answer));
-      return (example.grids ? 1000 : 0) + turns.filter((turn) => turn === "right" || turn === "wrong").length;
-    });
-    return weights.indexOf(Math.max(...weights));
-  };
-
   const begin = (unpacked) => {
     data = unpacked;
     showGrid = babelscope.grid(data.grids, data.variants);
     fill(byId("example-target"), Object.entries(data.targets).map(([code, [name]]) => [code, name]));
     fill(byId("example-model"), data.models);
     fill(byId("example-cause"), data.causes);
-    current = start();
     byId("example-gridded").hidden = !data.examples.some((example) => example.grids);
     filter();
     follow();

@@ -149,6 +149,7 @@ babelscope.grid = (all, variants) => {
 
   let drawn = {};
   const draw = () => {
+    if (!example.grids) return;
     const { tuned, base, names } = chosen();
     const kind = base && base !== tuned ? byId("grid-drawn").value : "tuned";
     const grid = kind === "base" ? base : tuned;
