@@ -3,8 +3,9 @@
     benchmarks/report_size.py [FOLDER]
 
 15 sources x 15 targets x 3 seeds x 1,190 questions in 240 contexts, each question scored, seen by
-a lens of 31 depths at two positions; or the study in FOLDER. The page is opened from disk in
-headless Chromium: "opened" is when it can be read and its lens is drawn.
+a lens of 31 depths at two positions, 60 sampled questions and 4 with grids a target; or the study
+in FOLDER. The page is opened from disk in headless Chromium: "opened" is when it can be read, its
+lens is drawn and its explorer shows a question.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import large_examples
 import numpy as np
 import polars as pl
 from playwright.sync_api import sync_playwright
@@ -32,8 +34,10 @@ LANGUAGES = [
     *("tur_Latn", "hin_Deva", "ben_Beng", "ory_Orya", "swh_Latn"),
 ]
 SEEDS, QUESTIONS, CONTEXTS, DEPTHS = (0, 1, 2), 1190, 240, 31
-SAMPLES_A_CELL = 2
 DRAWN = "document.querySelector('#lens-curves svg') || !document.querySelector('#lens-body')"
+EXPLORED = (
+    "document.querySelector('#example-title bdi') || !document.querySelector('#example-card')"
+)
 FLAGS = ["--no-sandbox", "--disable-gpu"]
 
 
@@ -63,10 +67,7 @@ def open_page(page: Path) -> tuple[float, float, int]:
         started = time.perf_counter()
         tab.goto(page.as_uri(), wait_until="domcontentloaded")
         ready = time.perf_counter() - started
-        drawn = (
-            "document.querySelector('#lens-curves svg') || !document.querySelector('#lens-body')"
-        )
-        tab.wait_for_function(drawn)
+        tab.wait_for_function(f"({DRAWN}) && ({EXPLORED})")
         opened = time.perf_counter() - started
         nodes = tab.evaluate("document.querySelectorAll('*').length")
         running.close()
@@ -82,8 +83,11 @@ def large_study(folder: Path) -> Path:
     _results(means).write_parquet(folder / "results.parquet")
     _comparisons(means).write_parquet(folder / "comparisons.parquet")
     _lens(rng).write_parquet(folder / "lens.parquet")
-    lines = [json.dumps(row, ensure_ascii=False) for row in _samples()]
+    rows = large_examples.samples(rng, _owners(), LANGUAGES, SEEDS)
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
     (folder / "samples.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    grids = large_examples.grids(rng, _owners(), LANGUAGES, DEPTHS)
+    grids.write_parquet(folder / "grids.parquet")
     (folder / "plan.json").write_text(json.dumps(_plan()), encoding="utf-8")
     return folder
 
@@ -244,21 +248,6 @@ def _lens(rng: np.random.Generator) -> pl.DataFrame:
         .with_columns(pl.when(base).then(0).otherwise(60).alias("step"))
         .drop("owner")
     )
-
-
-def _samples() -> list[dict[str, object]]:
-    context = "ଭାରତର ମୁଦ୍ରା ଭାରତୀୟ ଟଙ୍କା। " * 40
-    return [
-        {
-            "target": target, "source": source[:3], "recipe": "default", "seed": 0,
-            "id": f"q{i}", "context": context, "question": "ଭାରତର ମୁଦ୍ରା କ’ଣ?",
-            "answers": ["ଭାରତୀୟ ଟଙ୍କା"], "base": "রুপি " * 20, "tuned": "ଭାରତୀୟ ଟଙ୍କା",
-            "base_cause": "wrong_script", "tuned_cause": "exact", "base_f1": 0.0, "tuned_f1": 1.0,
-        }
-        for source in LANGUAGES
-        for target in LANGUAGES
-        for i in range(SAMPLES_A_CELL)
-    ]  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -168,7 +168,7 @@ def spelled(frame: pl.DataFrame) -> dict[str, str]:
 
 def test_the_columns_of_every_table_are_those_on_the_page(done: Path) -> None:
     tables = sorted(done.glob("*.parquet"))
-    assert len(tables) == 12
+    assert len(tables) == 13
     for path in tables:
         assert spelled(pl.read_parquet(path)) == columns_told(path.name), path.name
 
@@ -178,6 +178,9 @@ def test_the_columns_of_the_other_files_are_those_on_the_page(done: Path) -> Non
         assert next(csv.reader(file)) == list(columns_told("cost.csv"))
     first = (done / "samples.jsonl").read_text(encoding="utf-8").splitlines()[0]
     assert list(json.loads(first)) == list(columns_told("samples.jsonl"))
+    below = section("files.md", "samples.jsonl").rpartition("Every base")[2]
+    for name in json.loads(first)["variants"][0]:
+        assert f"`{name}`" in below, name
 
 
 def test_every_file_of_a_study_stands_on_the_page(done: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from fake_examples import grids, samples
 from fake_lens import QUALITY, more_lens
 
 TARGETS = ("ory_Orya", "ben_Beng", "ell_Grek", "arb_Arab", "tha_Thai", "eng_Latn")
@@ -45,8 +46,6 @@ CONTROL = {
 DEPTHS = range(7)
 HALF = 0.08
 QUESTIONS = 40
-HOSTILE = "before </script><script>window.hacked=1</script><img src=x onerror=hacked()> after"
-OVERRIDE = "price \u202egnp.exe and \u2067open isolate"
 
 
 def holm(source: str, target: str) -> float:
@@ -295,51 +294,6 @@ def quality(sources: Sequence[tuple[str, str, str]]) -> pl.DataFrame:
     )
 
 
-def samples() -> list[dict[str, Any]]:
-    """Return three examples: markup in a context, an override, and right-to-left text."""
-    common = {"source": "or", "recipe": "default", "seed": 0, "base_f1": 0.0, "tuned_f1": 1.0}
-    return [
-        common
-        | {
-            "target": "ory_Orya",
-            "id": "q1",
-            "context": HOSTILE + " ଭାରତର ମୁଦ୍ରା ଭାରତୀୟ ଟଙ୍କା।",
-            "question": "ଭାରତର ମୁଦ୍ରା କ’ଣ?",
-            "answers": ["ଭାରତୀୟ ଟଙ୍କା"],
-            "base": "ভারতীয় রুপি",
-            "tuned": "ଭାରତୀୟ ଟଙ୍କା",
-            "base_cause": "wrong_script",
-            "tuned_cause": "exact",
-        },
-        common
-        | {
-            "target": "eng_Latn",
-            "id": 'q2" onclick="hacked()',
-            "context": OVERRIDE,
-            "question": "What is <i>it</i>?",
-            "answers": ["it & \x07 more"],
-            "base": "it",
-            "tuned": "it is it is it is",
-            "base_cause": "exact",
-            "tuned_cause": "repetition",
-            "base_f1": 1.0,
-            "tuned_f1": 0.25,
-        },
-        common
-        | {
-            "target": "arb_Arab",
-            "id": "q3",
-            "context": "عملة مصر هي الجنيه المصري، ولغتها الرسمية العربية.",
-            "question": "ما هي عملة مصر؟",
-            "answers": ["الجنيه المصري"],
-            "base": "",
-            "tuned": "الجنيه المصري",
-            "base_cause": "empty",
-            "tuned_cause": "exact",
-        },
-    ]
-
-
 def plan(
     sources: Sequence[tuple[str, str, str]], targets: Sequence[str], seeds: Sequence[int]
 ) -> dict[str, Any]:
@@ -406,6 +360,7 @@ def make_study(
     quality(sources).write_parquet(folder / "quality.parquet")
     lines = [json.dumps(sample, ensure_ascii=False) for sample in samples()]
     (folder / "samples.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    grids().write_parquet(folder / "grids.parquet")
     (folder / "cost.csv").write_text(
         "stage,cell,seconds\ntune,or,41.5\ntune,ru-nllb,40.0\nanswer,base,12.25\n",
         encoding="utf-8",

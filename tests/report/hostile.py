@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+from fake_examples import answer, sample
 from fake_study import make_study
 from nasty import NASTY, SURROGATES
 
@@ -18,28 +20,42 @@ def hostile_study(folder: Path) -> Path:
     make_study(folder, sources=sources, targets=TARGETS)
     _rename(folder)
     samples = [
-        {
-            "target": TARGETS[n % 2],
-            "source": NASTY.get(name, "none"),
-            "recipe": "default",
-            "seed": 0,
-            "id": text,
-            "context": text,
-            "question": text,
-            "answers": [text, text],
-            "base": text,
-            "tuned": text,
-            "base_cause": text,
-            "tuned_cause": "exact",
-            "base_f1": 0.0,
-            "tuned_f1": 1.0,
-        }
+        sample(
+            TARGETS[n % 2],
+            text,
+            (text, text),
+            [text, text],
+            answer("", text, text, 0.0, stop=text),
+            answer(NASTY.get(name, "none"), text, "exact", 1.0),
+        )
+        | {"prompts": {"base": text}}
         for n, (name, text) in enumerate({**NASTY, "surrogates": SURROGATES}.items())
     ]
     # as any program may write it: halves of pairs stand as JSON's escapes
     lines = [json.dumps(sample) for sample in samples]
     (folder / "samples.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _grids(samples).write_parquet(folder / "grids.parquet")
     return folder
+
+
+def _grids(samples: list[dict[str, Any]]) -> pl.DataFrame:
+    """Return grids whose tokens are the nasty texts: what stands there, leads and follows."""
+    texts = [text.encode() for text in NASTY.values()]
+    rows = []
+    for n, text in enumerate(NASTY.values()):
+        for who in samples[n]["variants"]:
+            for place in range(3):
+                for depth in range(2):
+                    row = {k: who[k] for k in ("recipe", "source", "seed", "step")}
+                    row |= {"target": samples[n]["target"], "id": text, "place": place}
+                    row |= {"part": "answer" if place == 2 else "prompt", "depth": depth}
+                    for name, at in (("token", n), ("next", n + 1), ("top", n + place)):
+                        spelled = texts[at % len(texts)]
+                        row |= {f"{name}_id": at % len(texts)}
+                        row |= {name if name == "token" else f"{name}_token": spelled}
+                    row |= {"top_probability": 0.5, "language": text, "language_mass": 0.5}
+                    rows.append(row | {"shared": 0.25, "unknown": 0.25})
+    return pl.DataFrame(rows)
 
 
 def _rename(folder: Path) -> None:

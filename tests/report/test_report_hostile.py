@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hostile import hostile_study
@@ -12,7 +13,7 @@ from nasty import NASTY, SURROGATES
 
 from babelscope.controls import STEERING, name_of
 from babelscope.report.compare import write_comparison
-from babelscope.report.examples import ANSWER_SHOWN, CONTEXT_SHOWN
+from babelscope.report.explorer import ANSWER_SHOWN, PROMPT_HEAD, PROMPT_TAIL
 from babelscope.report.page import write_report
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -22,11 +23,24 @@ FLAGS += ["--disable-background-networking", "--disable-component-update", "--di
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 
 DRAWN = "[...document.querySelectorAll('.plot')].every(p => p.hidden || p.querySelector('svg'))"
-PLACES = """() => [...document.querySelectorAll('.example')].map((e) => ({
-  id: e.querySelector('small').textContent,
-  texts: [...e.querySelectorAll('.text')].map((t) => t.textContent),
-  context: e.querySelector('.context').textContent,
-}))"""
+READY = "document.documentElement.dataset.examples === 'ready'"
+CURRENT = """() => ({
+  id: document.querySelector('#example-title small').textContent,
+  texts: [...document.querySelectorAll('#example-card .text')].map((t) => t.textContent),
+  prompt: document.querySelector('#example-prompts').textContent,
+  heads: [...document.querySelectorAll('#grid-table thead tr:last-child th')]
+    .map((t) => t.textContent),
+  cells: [...document.querySelectorAll('#grid-table td > bdi')].map((t) => t.textContent),
+})"""
+NEXT = """async (stride) => {
+  const links = [...document.querySelectorAll('#example-list a')];
+  const next = links[links.findIndex((a) => a.ariaCurrent) + stride];
+  if (!next) return false;
+  const moved = new Promise((done) => addEventListener('hashchange', done, {once: true}));
+  next.click();
+  await moved;
+  return true;
+}"""
 # what reaches beyond the window without a box of its own that scrolls or clips it
 OUTSIDE = """() => [...document.querySelectorAll('body *')].filter((e) => {
   const box = e.getBoundingClientRect();
@@ -52,7 +66,14 @@ UNCLIPPED = """() => {
   }
   return found;
 }"""
-WIDEST = "() => Math.max(...[...document.querySelectorAll('table')].map((t) => t.scrollWidth))"
+# what ran, the scripts, what texts could have made, the page's width and its widest table
+STATE = """() => [
+  window.hacked, document.querySelectorAll('script').length,
+  document.querySelectorAll('iframe, img, base, object, embed, form[action], [onerror], [onload], '
+    + '[onclick]').length,
+  document.documentElement.scrollWidth,
+  Math.max(...[...document.querySelectorAll('table')].map((t) => t.scrollWidth)),
+]"""
 
 
 def told(text: str) -> str:
@@ -60,11 +81,28 @@ def told(text: str) -> str:
     return STEERING.sub(lambda m: name_of(m[0]), text.replace("\r\n", "\n"))
 
 
-def told_within(text: str, room: int) -> str:
+def told_within(text: str, room: int, tail: int = 0) -> str:
     """What is shown of a text that may be too long to be shown whole."""
-    if len(text) <= room:
+    left_out = len(text) - room - tail
+    if left_out <= 0:
         return told(text)
-    return f"{told(text[:room])} … {len(text) - room:,} more characters"
+    rest = f" … {told(text[-tail:])}" if tail else ""
+    return f"{told(text[:room])} … {left_out:,} more characters{rest}"
+
+
+def told_token(text: str) -> str:
+    """What is shown of a text that stands for a token: its white space is seen."""
+    named = STEERING.sub(lambda m: name_of(m[0]), text)
+    return named.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")
+
+
+def each_example(page: api.Page, stride: int = 1) -> Iterator[dict[str, Any]]:
+    """Walk from question to question and yield what every `stride`-th card holds."""
+    page.wait_for_function(READY)
+    page.evaluate("babelscope.explore({})")
+    yield page.evaluate(CURRENT)
+    while page.evaluate(NEXT, stride):
+        yield page.evaluate(CURRENT)
 
 
 @pytest.fixture(scope="module")
@@ -120,28 +158,44 @@ def test_nothing_runs_and_nothing_breaks_the_layout(
     assert requests == [report.as_uri()]
     assert page.evaluate("window.hacked") is None
     # the page's own scripts and data, as its policy and its writer know them, and no other
-    own = {"report": 8, "comparison": 3}
-    assert page.evaluate("document.querySelectorAll('script').length") == own[kind]
-    forged = "iframe, img, base, object, embed, form[action], [onerror], [onload], [onclick]"
-    assert page.evaluate(f"document.querySelectorAll('{forged}').length") == 0
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(OUTSIDE) == []
-    assert page.evaluate(UNCLIPPED) == []
-    assert page.evaluate(WIDEST) < 12_000
+    own = {"report": 11, "comparison": 3}
+    shown = 0
+    # a quarter of the questions; all are walked through below
+    for _ in each_example(page, 4) if kind == "report" else [{}]:
+        shown += 1
+        hacked, scripts, forged, wide, widest = page.evaluate(STATE)
+        assert (hacked, scripts, forged) == (None, own[kind], 0)
+        assert wide <= width
+        assert widest < 12_000
+        if shown in (1, 5):  # these look at every element of the page
+            assert page.evaluate(OUTSIDE) == []
+            assert page.evaluate(UNCLIPPED) == []
+    assert shown == (1 + len(NASTY) // 4 if kind == "report" else 1)
+    assert complaints == []
     page.close()
 
 
 def test_every_text_can_be_read_back(browser: api.Browser, report: Path) -> None:
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(report.as_uri())
-    shown = {place["id"]: place for place in page.evaluate(PLACES)}
+    shown = {place["id"]: place for place in each_example(page)}
+    assert complaints == []
+    assert page.evaluate(STATE)[:3] == [None, 8, 0]
     texts = [*NASTY.values(), SURROGATES]
     assert len(shown) == len(texts)
-    for text in texts:
-        place = shown[told(text)]
+    for n, text in enumerate(texts):
+        place = shown[told_within(text, ANSWER_SHOWN)]
         # the question, two golds, the answer before and the answer after
         assert place["texts"] == [told_within(text, ANSWER_SHOWN)] * 5
-        assert place["context"] == told_within(text, CONTEXT_SHOWN)
+        assert place["prompt"] == told_within(text, PROMPT_HEAD, PROMPT_TAIL)
+        if text != SURROGATES:  # which no token can be
+            assert place["heads"] == ["depth", *[told_token(text)] * 3]
+            after = [told_token(texts[(n + by) % len(NASTY)]) for by in range(3)]
+            # two depths, then what came next: the token itself, and another behind the last
+            assert place["cells"] == [*after, *after, after[0], after[0], after[1]]
     heads = page.evaluate("[...document.querySelectorAll('th')].map((t) => t.textContent)")
     for text in NASTY.values():
         assert told(text) in heads, text[:80]
@@ -155,15 +209,24 @@ def test_every_text_can_be_read_back(browser: api.Browser, report: Path) -> None
 def test_filters_find_examples_by_hostile_names(browser: api.Browser, report: Path) -> None:
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
     page.goto(report.as_uri())
+    page.wait_for_function(READY)
     names = page.evaluate(
         "[...document.querySelectorAll('#example-model option')].map(o => o.value)"
     )
     assert len(names) > 30
     for name in names[1:]:
-        page.evaluate(
-            "(v) => { const s = document.querySelector('#example-model'); s.value = v;"
-            " s.dispatchEvent(new Event('change', {bubbles: true})); }",
-            name,
-        )
-        assert page.inner_text("#example-count").split(" ")[0] == "1", name[:60]
+        page.evaluate("(model) => babelscope.explore({model})", name)
+        count = len(NASTY) + 1 if name == "base" else 1
+        assert page.inner_text("#example-count").split(" ")[0] == str(count), name[:60]
+    page.close()
+
+
+def test_questions_are_found_by_hostile_texts(browser: api.Browser, report: Path) -> None:
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page.goto(report.as_uri())
+    page.wait_for_function(READY)
+    for text in NASTY.values():
+        page.evaluate("(search) => babelscope.explore({search})", told(text)[:100])
+        found = page.inner_text("#example-count").split(" ")[0]
+        assert int(found) >= 1, text[:60]
     page.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import polars as pl
@@ -175,7 +174,6 @@ def test_a_cell_opens_by_a_click_with_the_numbers_of_the_tables(
     )
     assert widths[1] == [float(r[2]) for r in table(page, "Causes")]
     assert table(page, "Languages of the answers, % of answers")[0] == ["Greek", "75.0", "75.0"]
-    assert not page.is_visible("#cell-examples")  # this page has no explorer of examples
 
 
 def test_escape_back_and_close_leave_the_page_where_it_was(page: api.Page, study: Path) -> None:
@@ -244,6 +242,7 @@ def test_arrows_move_between_cells(page: api.Page) -> None:
 
 def test_look_inside_sets_the_lens_and_goes_there(page: api.Page, study: Path) -> None:
     page.click(LINK)
+    until(page, "!document.getElementById('cell-lens').hidden")
     page.click("#cell-lens")
     until(page, f"!{OPEN}")
     assert page.url == address(study, "#inside")
@@ -253,16 +252,18 @@ def test_look_inside_sets_the_lens_and_goes_there(page: api.Page, study: Path) -
     until(page, "Math.abs(document.querySelector('#inside').getBoundingClientRect().top) < 60")
 
 
-def test_examples_of_a_cell_are_asked_for_where_there_is_an_explorer(
-    page: api.Page, study: Path
-) -> None:
-    page.evaluate("babelscope.explore = (wanted) => { window.wanted = wanted; }")
-    page.click(LINK)
+def test_examples_of_a_cell_are_shown_by_the_explorer(page: api.Page, study: Path) -> None:
+    until(page, "document.documentElement.dataset.examples === 'ready'")
+    page.click('#matrix .view-score a[href="#cell/default/or/eng_Latn"]')
     page.click("#cell-examples")
-    until(page, "window.wanted")
-    wanted: dict[str, Any] = page.evaluate("window.wanted")
-    assert wanted == {"target": "ell_Grek", "model": "default or"}
-    assert not page.evaluate(OPEN)
+    until(page, f"!{OPEN} && document.activeElement.id === 'example-title'")
+    assert page.input_value("#example-target") == "eng_Latn"
+    assert page.input_value("#example-model") == "default or"
+    # a base has no changes of its own to show
+    page.evaluate("location.hash = '#cell/base//eng_Latn'")
+    until(page, OPEN)
+    assert not page.is_visible("#cell-examples")
+    assert page.is_visible("#cell-lens")
 
 
 def test_languages_produced_follow_the_chosen_model(page: api.Page, study: Path) -> None:

@@ -11,23 +11,15 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from fake_study import (
-    BASE,
-    GAIN,
-    HOSTILE,
-    MISSING_CELL,
-    SOURCES,
-    TARGETS,
-    make_study,
-    samples,
-)
+from explorer_page import unpacked
+from fake_study import BASE, GAIN, MISSING_CELL, SOURCES, TARGETS, make_study
 
 from babelscope.errors import StoreError
 from babelscope.report.page import embed, write_report
 
 MEGABYTE = 1 << 20
 VOID = {"meta", "br", "img", "link", "input", "hr"}
-DATA = ("results", "comparisons", "best", "transfer", "lens", "quality", "samples", "cost")
+DATA = ("results", "comparisons", "best", "transfer", "lens", "quality", "samples", "grids", "cost")
 
 
 class Page(HTMLParser):
@@ -140,7 +132,7 @@ def test_figures_hold_the_planted_numbers(page: Page) -> None:
     assert helped["marker"]["symbol"] == "triangle-up"
     exact = next(t for t in figures["cause-0"]["data"] if t.get("type") == "bar")
     assert exact["x"] == [40.0] * 4
-    lens = json.loads(next(s for a, s in page.scripts if a.get("id") == "lens"))
+    lens = unpacked(next(s for a, s in page.scripts if a.get("id") == "lens"))
     assert lens["start"] == ["ory_Orya", "default or"]
     place, values, _, _, p = lens["cells"]["ory_Orya|default or|30|last|all|mass|counted"][
         "difference"
@@ -173,28 +165,13 @@ def test_nothing_is_fetched(html: str, page: Page) -> None:
 
 
 def test_hostile_text_stays_text(html: str, page: Page) -> None:
-    # three data blocks, plotly, and our own four scripts: nothing from the study opened another
-    assert [a.get("type", "") for a, _ in page.scripts] == ["application/json"] * 3 + [""] * 5
+    # four data blocks, plotly, and our own six scripts: nothing from the study opened another
+    types = [a.get("type", "") for a, _ in page.scripts]
+    assert types == ["application/json", "text/plain", "application/json", "text/plain"] + [""] * 7
     assert not any(name.startswith("on") for _, a in page.tags for name in a)
     assert not any(tag in ("img", "i", "iframe") for tag, _ in page.tags)
-    assert HOSTILE in page.sections["examples"]
-    assert 'q2" onclick="hacked()' in page.sections["examples"]
-    assert "What is <i>it</i>?" in page.sections["examples"]
     assert "de<b>&marian" in page.sections["quality"]
-
-
-def test_overrides_are_named_not_obeyed(html: str, page: Page) -> None:
     assert "\u202e" not in html
-    assert "price U+202Egnp.exe and U+2067open isolate" in page.sections["examples"]
-    assert "U+0007" in page.sections["examples"]
-
-
-def test_examples_carry_language_and_direction(page: Page) -> None:
-    spans = [(a.get("lang"), a.get("dir")) for _, a in page.tags if a.get("class") == "text"]
-    assert ("ar", "rtl") in spans
-    assert ("or", "ltr") in spans
-    arabic = next(s for s in samples() if s["target"] == "arb_Arab")
-    assert arabic["context"] in page.sections["examples"]
 
 
 def test_same_tables_give_the_same_bytes(study: Path, html: str, tmp_path: Path) -> None:

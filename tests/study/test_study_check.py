@@ -92,8 +92,10 @@ def test_a_study_that_fits_has_no_warning_and_a_cost_by_stage(tmp_path: Path) ->
     cost = {row["stage"]: row for row in found["cost"]}  # type: ignore[attr-defined]  # rows
     # base and one variant in two targets; one adapter
     assert {stage: row["pieces"] for stage, row in cost.items()} == {
-        "answer": 4, "lens": 4, "tune": 1,
+        "answer": 4, "lens": 4, "tune": 1, "grid": 4,
     }  # fmt: skip
+    # 4 of 6 questions a target are told of, half of an answer's room with each
+    assert cost["grid"]["tokens"] == pytest.approx(cost["answer"]["tokens"] * 4 / 6, abs=1)
     assert all(row["minutes_here_at_least"] > 0 for row in cost.values())
     odia = rows["source Odia"]["longest"]
     assert 0.7 * 30 * odia < cost["tune"]["tokens"] <= 30 * odia

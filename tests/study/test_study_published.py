@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from explorer_page import unpacked
 
 from babelscope import cli
 from babelscope.data.published import DIVISOR, read_published
@@ -108,9 +109,9 @@ def test_the_page_names_what_is_wrong_with_the_arrays(lines: Lines, tmp_path: Pa
     ):
         assert part in notes, part
     assert "Single seed" not in notes
-    found = re.search(r'<script type="application/json" id="lens">(.*?)</script>', text, re.DOTALL)
+    found = re.search(r'<script type="text/plain" id="lens">(.*?)</script>', text)
     assert found
-    drawn = json.loads(found[1])
+    drawn = unpacked(found[1])
     assert [name for _, name in drawn["targets"]] == ["Odia", "German"]
     assert drawn["steps"] == {"seed de103": [60, 13]}
 

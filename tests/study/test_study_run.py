@@ -64,6 +64,7 @@ TABLES = (
     "lens.parquet",
     "quality.parquet",
     "samples.jsonl",
+    "grids.parquet",
 )
 
 
@@ -290,6 +291,7 @@ def test_a_lost_cell_is_done_again_and_gives_the_same(
     (copy / "complete.json").unlink()
     shutil.rmtree(sorted((copy / "store" / "answers").iterdir())[0])
     shutil.rmtree(sorted((copy / "store" / "lens").iterdir())[0])
+    shutil.rmtree(sorted((copy / "store" / "grids").iterdir())[0])
     shutil.rmtree(sorted((copy / "store" / "adapters").iterdir())[0])
     run_study(plan, copy)
     for name in TABLES:
@@ -310,6 +312,7 @@ def test_costs_name_every_piece_of_work(done: Path) -> None:
     costs = pl.read_csv(done / "cost.csv")
     assert costs.filter(pl.col("stage") == "tune").height == 4
     assert costs.filter(pl.col("stage") == "answer").height == 15
+    assert costs.filter(pl.col("stage") == "grid").height == 3 * 2  # base and two, two targets
     assert (costs["seconds"] >= 0).all()
 
 

@@ -104,6 +104,23 @@ def encode_prompt(
     return EncodedPrompt(example.id, front + fitted.ids, fitted.truncated, fitted.gold_lost)
 
 
+def prompt_text(
+    tokenizer: PreTrainedTokenizerBase,
+    rendering: Rendering,
+    example: Example,
+    demonstrations: Sequence[Example] = (),
+) -> str:
+    """Return the text that `encode_prompt` turns into tokens, after any cut.
+
+    Begin tokens have no text.
+
+    Raises:
+        SettingError: as `encode_prompt`.
+    """
+    front = begin_ids(tokenizer, rendering.begin)
+    return _fit(tokenizer, rendering, example, demonstrations, front).text
+
+
 def encode_training(
     tokenizer: PreTrainedTokenizerBase,
     rendering: Rendering,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
 
+from babelscope.controls import PIECE, piece_name
 from babelscope.records import TokenForm
 
 
@@ -14,14 +15,22 @@ def token_text(tokenizer: PreTrainedTokenizerBase, forms: Sequence[TokenForm], r
 
     Control tokens keep their own names; a row that no text can produce is `<row N>`.
     """
+    return readable(token_bytes(tokenizer, forms, row))
+
+
+def token_bytes(tokenizer: PreTrainedTokenizerBase, forms: Sequence[TokenForm], row: int) -> bytes:
+    """Return the bytes of a row of the vocabulary, a space before them where a word starts.
+
+    Control tokens have the bytes of their own names; a row that no text can produce, of `<row N>`.
+    """
     form = forms[row]
     if form.special:
         name = tokenizer.convert_ids_to_tokens(row) if row < len(tokenizer) else None
-        return name or f"<row {row}>"
-    return " " * form.word_start + readable(form.data)
+        return (name or f"<row {row}>").encode()
+    return b" " * form.word_start + form.data
 
 
 def readable(data: bytes) -> str:
     """Decode UTF-8; each byte that is no part of a whole character becomes `<XX>`."""
     text = data.decode("utf-8", errors="surrogateescape")
-    return "".join(f"<{ord(c) - 0xDC00:02X}>" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in text)
+    return PIECE.sub(lambda match: piece_name(match[0]), text)

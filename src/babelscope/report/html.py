@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import zlib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -65,6 +66,18 @@ def embed(value: object) -> Markup:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
+
+
+def packed(value: object) -> Markup:
+    """Return JSON, deflated and as base64, for `babelscope.unpack` of the page's script.
+
+    It is a fifth to a third as long as plain JSON, and what it holds cannot be taken for markup.
+    """
+    text = json.dumps(
+        value, ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":")
+    )
+    data = zlib.compress(text.encode("utf-8", errors="replace"), 9)
+    return Markup(base64.b64encode(data).decode())
 
 
 def asset(name: str) -> str:

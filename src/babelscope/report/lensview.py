@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from babelscope.report.names import POSITIONS, language_name, named, variant_name
+from babelscope.report.names import POSITIONS, language_name, named, owner_key, variant_name
 from babelscope.report.tables import Tables, Variant, base_of, differences, is_sure, main_map
 
 NUMBERS = 500_000
@@ -50,27 +50,23 @@ def lens_view(tables: Tables) -> LensView | None:
     places = {source["name"]: i for i, source in enumerate(tables.plan["sources"])}
     owners.sort(key=lambda o: (o[0], places.get(o[1], len(places))))
     tuned = [o for o in owners if o[1]]
-    bases = {_owner(*o): base_of(tables, Variant(*o)).recipe for o in tuned}
+    bases = {owner_key(*o): base_of(tables, Variant(*o)).recipe for o in tuned}
     targets = [t for t in tables.plan["targets"] if t in set(frame["target"])]
     codes = sorted({code for code in frame["language"] if code})
     data = {
         **_choices(tables, frame),
-        "variants": [[_owner(*o), named(variant_name(tables, Variant(*o)))] for o in tuned],
-        "steps": {_owner(*o): _saved(frame, *o) for o in tuned},
+        "variants": [[owner_key(*o), named(variant_name(tables, Variant(*o)))] for o in tuned],
+        "steps": {owner_key(*o): _saved(frame, *o) for o in tuned},
         "intervals": bool(frame["low"].is_finite().any()),
         "targets": [[t, language_name(t)] for t in targets],
         "languages": {code: language_name(code) for code in codes},
-        "source_languages": {_owner(*o): _language(tables, o[1]) for o in tuned},
+        "source_languages": {owner_key(*o): _language(tables, o[1]) for o in tuned},
         "bases": bases | {"": next((o[0] for o in owners if not o[1]), "base")},
         "equal": _equal_golds(tables),
         **_cells(frame),
         "start": _start(tables, targets, tuned),
     }
     return LensView(data, left_out)
-
-
-def _owner(recipe: str, source: str) -> str:
-    return f"{recipe} {source}".rstrip()
 
 
 def _saved(frame: pl.DataFrame, recipe: str, source: str) -> list[int]:
@@ -112,8 +108,8 @@ def _start(tables: Tables, targets: list[str], owners: list[tuple[Any, ...]]) ->
     sure = sorted((-abs(r["difference"]), k) for k, r in rows.items() if is_sure(r))
     for _, (recipe, source, target) in sure:
         if (recipe, source) in owners and target in targets:
-            return [target, _owner(recipe, source)]
-    return [targets[0] if targets else "", _owner(*owners[0]) if owners else ""]
+            return [target, owner_key(recipe, source)]
+    return [targets[0] if targets else "", owner_key(*owners[0]) if owners else ""]
 
 
 def _equal_golds(tables: Tables) -> dict[str, str]:
@@ -175,7 +171,7 @@ def _cells(frame: pl.DataFrame) -> dict[str, Any]:
     cells: dict[str, Any] = {}
     depths: dict[tuple[int, ...], int] = {}
     for row in packed.iter_rows(named=True):
-        owner = _owner(row["recipe"], row["source"])
+        owner = owner_key(row["recipe"], row["source"])
         # a base has no steps of its own
         step = row["step"] if row["source"] else 0
         place = (row["position"], row["subset"], row["measure"], row["map"])

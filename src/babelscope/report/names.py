@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 from markupsafe import Markup, escape
 
-from babelscope.controls import STEERING, name_of
+from babelscope.controls import STEERING, name_of, runs
 from babelscope.errors import LanguageError
 from babelscope.languages import language
 from babelscope.records import Estimate
@@ -42,12 +42,10 @@ LENS_ROWS = {"shared": "shared by languages", "unknown": "unknown"}
 def visible(text: object) -> Markup:
     """Escape a text, and name the characters that would steer the page instead of obeying them."""
     parts: list[Markup] = []
-    start = 0
-    for match in STEERING.finditer(raw := str(text).replace("\r\n", "\n")):
-        parts.append(escape(raw[start : match.start()]))
-        parts.append(Markup('<span class="control">{}</span>').format(name_of(match[0])))
-        start = match.end()
-    parts.append(escape(raw[start:]))
+    for said, name in runs(str(text)):
+        parts.append(escape(said))
+        if name:
+            parts.append(Markup('<span class="control">{}</span>').format(name))
     return Markup("").join(parts)
 
 
@@ -152,6 +150,11 @@ def model_title(tables: Tables, variant: Variant) -> str:
     """Return "tuned on Odia", or "base model"."""
     name = variant_name(tables, variant)
     return name if variant.is_base else f"tuned on {name}"
+
+
+def owner_key(recipe: str, source: str) -> str:
+    """Return how the page's scripts call a model: "default English", "base"."""
+    return f"{recipe} {source}".rstrip()
 
 
 def measure_name(measure: str) -> str:

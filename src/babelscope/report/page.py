@@ -29,8 +29,8 @@ from babelscope.report import (
 from babelscope.report.cellpages import cell_pages
 from babelscope.report.cells import Table
 from babelscope.report.contrasts import Contrasts, contrasts
-from babelscope.report.examples import examples
-from babelscope.report.html import asset, embed, policy, template, write_page
+from babelscope.report.explorer import explorer
+from babelscope.report.html import asset, embed, packed, policy, template, write_page
 from babelscope.report.lensview import lens_view
 from babelscope.report.names import (
     count_text,
@@ -63,6 +63,8 @@ def render(tables: Tables) -> str:
     asked = not parts.is_untested(tables)
     files += ["templates/matrix.js", "templates/cell.js"] if asked else []
     files += ["templates/alignment.js"] if others.alignment else []
+    examples = explorer(tables) if asked else None
+    files += ["templates/grid.js", "templates/explorer.js"] if examples else []
     scripts = [asset(name) for name in files]
     drawn, found = _drawn(tables), contrasts(tables)
     shown = [panel for group in drawn.values() for panel in group]
@@ -87,15 +89,15 @@ def render(tables: Tables) -> str:
         drawn=drawn,
         lens=lens,
         map_verdict=maps.verdict(tables),
-        examples=examples(tables),
-        sampled=len(tables.samples),
+        explorer=examples,
         tables=tables_of(tables, found),
         provenance=_provenance(tables),
         cause_names=figures.CAUSES,
         stop_names=figures.STOPS,
         figures_json=embed({p.id: p.figure for p in (*shown, *others.figures)}),
         alignment_json=embed(others.alignment.data if others.alignment else {}),
-        lens_json=embed(lens.data if lens else {}),
+        lens_packed=packed(lens.data if lens else {}),
+        examples_packed=packed(examples.data if examples else {}),
     )
 
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from babelscope.errors import StoreError
 from babelscope.records import MISSING, Estimate
+from babelscope.report.samples import read_samples
 from babelscope.report.score_rows import read_scores
 
 TEXT, WHOLE, REAL = pl.String(), pl.Int64(), pl.Float64()
@@ -52,6 +53,12 @@ COLUMNS: dict[str, dict[str, pl.DataType]] = {
         **dict.fromkeys(("gold_verbatim", "length_ratio", "chrf", "sentences_kept"), REAL),
     },
     "cost": {"stage": TEXT, "cell": TEXT, "seconds": REAL},
+    "grids": {
+        **dict.fromkeys(("recipe", "source", "target", "id", "part", "language"), TEXT),
+        **dict.fromkeys(("seed", "place", "token_id", "next_id", "depth", "top_id"), WHOLE),
+        **dict.fromkeys(("token", "next_token", "top_token"), pl.Binary()),
+        **dict.fromkeys(("top_probability", "language_mass", "shared", "unknown"), REAL),
+    },
 }
 PARTS = ("alignment", "probes", "classification", "predictors")
 """Tables of what a study does beside its questions; each but the last has a JSON of settings."""
@@ -85,6 +92,7 @@ class Tables:
     lens: pl.DataFrame
     quality: pl.DataFrame
     cost: pl.DataFrame
+    grids: pl.DataFrame
     samples: tuple[dict[str, Any], ...]
     parts: Mapping[str, Part] = field(default_factory=dict)
     scores: pl.DataFrame | None = None
@@ -117,7 +125,7 @@ def read_study(folder: Path) -> Tables:
     """
     frames = {name: _frame(folder, name) for name in COLUMNS}
     parts = {name: _part(folder, name) for name in PARTS if (folder / f"{name}.parquet").exists()}
-    plan, told = _plan(folder), _samples(folder)
+    plan, told = _plan(folder), read_samples(folder)
     scores = read_scores(folder, plan)
     return Tables(plan=plan, samples=told, parts=parts, scores=scores, **frames)
 
@@ -177,23 +185,6 @@ def _frame(folder: Path, name: str) -> pl.DataFrame:
         return frame.with_columns(pl.col(c).cast(kind) for c, kind in columns.items())
     except (OSError, pl.exceptions.PolarsError) as error:
         raise StoreError(str(path), expected="a readable table", found=str(error)) from error
-
-
-def _samples(folder: Path) -> tuple[dict[str, Any], ...]:
-    path = folder / "samples.jsonl"
-    if not path.is_file():
-        return ()
-    rows = []
-    try:
-        # not splitlines(): a line separator may stand inside a JSON string
-        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
-            if line.strip():
-                rows.append(json.loads(line))
-                if not isinstance(rows[-1], dict) or not {"target", "source"} <= set(rows[-1]):
-                    raise StoreError(f"{path}, line {number}", expected="a sample of a study")
-    except (OSError, ValueError) as error:
-        raise StoreError(str(path), expected="one JSON record a line", found=str(error)) from error
-    return tuple(rows)
 
 
 def variants(tables: Tables) -> tuple[Variant, ...]:

@@ -13,10 +13,12 @@ from babelscope.models.folders import resolve_folder, weight_files
 from babelscope.models.loading import Tokenizer, load_tokenizer
 from babelscope.records import QuestionSet
 from babelscope.study.cells import Answering, Cell, Variant, demonstrations_of
-from babelscope.study.materials import Materials, gather, with_pool
+from babelscope.study.materials import QA, Materials, gather, with_pool
 from babelscope.study.plan import ModelPlan, StudyPlan
 from babelscope.study.schedule import (
     answering_of,
+    grid_questions,
+    grid_variants,
     lens_tasks,
     planned_cells,
     planned_variants,
@@ -29,7 +31,7 @@ from babelscope.study.work import cell_name
 SAMPLED = 20
 """How many questions of a set are tokenised for the estimate."""
 
-FLOPS = {"answer": 2, "lens": 2, "tune": 6}
+FLOPS = {"answer": 2, "lens": 2, "tune": 6, "grid": 2}
 """Floating-point operations a parameter and token: forward pass, and forward with backward."""
 
 
@@ -100,9 +102,10 @@ def _shapes(model: ModelPlan) -> list[tuple[int, ...]]:
 def _stage_tokens(plan: StudyPlan, materials: Materials) -> dict[str, float]:
     """Return the tokens that each stage reads, half of its answers' room among them."""
     tokenizer = load_tokenizer(plan.model.name, revision=plan.model.revision)
-    answered = seen = 0.0
+    answered = seen = told = 0.0
+    looked_through = [variant for _, variant in grid_variants(plan)]
     lengths: dict[tuple[str, str, str], float] = {}
-    for recipe, _ in planned_variants(plan):
+    for recipe, variant in planned_variants(plan):
         answering = answering_of(plan, recipe, 0)
         for (task, target), questions in materials.tests.items():
             key = (recipe.name, task, target)
@@ -115,6 +118,9 @@ def _stage_tokens(plan: StudyPlan, materials: Materials) -> dict[str, float]:
                 seen += min(plan.lens.questions, asked) * lengths[key]
             if plan.test.answers:
                 answered += asked * (lengths[key] + recipe.answer_tokens / 2)
+            if task == QA and variant in looked_through:
+                chosen = min(grid_questions(plan), asked)
+                told += chosen * (lengths[key] + recipe.answer_tokens / 2)
     tuned = sum(
         r.max_steps
         * r.batch_size
@@ -125,7 +131,7 @@ def _stage_tokens(plan: StudyPlan, materials: Materials) -> dict[str, float]:
         for a in [answering_of(plan, r, 0)]
         for s in materials.sources.values()
     )
-    return {"answer": answered, "lens": seen, "tune": tuned}
+    return {"answer": answered, "lens": seen, "tune": tuned, "grid": told}
 
 
 def _mean_tokens(tokenizer: Tokenizer, questions: QuestionSet, answering: Answering) -> float:

@@ -22,13 +22,13 @@ from babelscope.study.cells import Variant
 from babelscope.study.lens_tables import lens_table
 from babelscope.study.materials import QA, Materials
 from babelscope.study.plan import StudyPlan
-from babelscope.study.samples import samples
+from babelscope.study.quality_table import quality_table
 from babelscope.study.schedule import bases, planned_cells, tunings
 from babelscope.study.score_table import SCORES_VERSION, score_table
 from babelscope.study.scores import CellScores, group_cells, guessing
 
 COMPLETE = "complete.json"
-OUTPUT_VERSION = "4"
+OUTPUT_VERSION = "5"
 """Raised whenever the same answers may give other tables than before."""
 
 MAP_QUALITY = ("nats", "uniform_nats", "accuracy", "ece")
@@ -50,7 +50,10 @@ PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A study whose every cell is done; `seen` has the lens's slots by variant, task, target."""
+    """A study whose every cell is done; `seen` has the lens's slots by variant, task, target.
+
+    `samples` are the rows of `samples.jsonl`, `grids` is their table, None without grids.
+    """
 
     plan: StudyPlan
     materials: Materials
@@ -58,6 +61,8 @@ class Study:
     cells: Mapping[tuple[Variant, str, str], CellScores]
     seen: Mapping[tuple[Variant, str, str], Path]
     maps: Mapping[str, LanguageMap]
+    samples: Sequence[Mapping[str, object]] = ()
+    grids: pl.DataFrame | None = None
 
 
 def plan_digest(plan: StudyPlan, materials: Materials, sections: Sequence[str]) -> str:
@@ -190,7 +195,11 @@ def write_outputs(out: Path, study: Study) -> None:
     looked = (study.cells, study.seen, study.bases)
     write_frame(out / "lens.parquet", lens_table(plan, materials, maps, *looked))
     write_frame(out / "quality.parquet", quality_table(plan, materials))
-    write_jsonl(out / "samples.jsonl", samples(plan, materials, study.cells, study.bases))
+    write_jsonl(out / "samples.jsonl", study.samples)
+    if study.grids is None:
+        (out / "grids.parquet").unlink(missing_ok=True)
+    else:
+        write_frame(out / "grids.parquet", study.grids)
 
 
 def inert_frame(frame: pl.DataFrame) -> pl.DataFrame:
@@ -231,34 +240,3 @@ def prior_rows(study: Study) -> pl.DataFrame:
             }
         )
     return pl.DataFrame(rows, schema=tables.RESULTS)
-
-
-def quality_table(plan: StudyPlan, materials: Materials) -> pl.DataFrame:
-    """Return a row a source: what its records are like."""
-    rows = []
-    for source in plan.sources:
-        found = materials.qualities[source.name]
-        rows.append(
-            {
-                "source": source.name,
-                "language": source.language,
-                "origin": source.origin,
-                "records": found.records,
-                "dropped": found.dropped,
-                "gold_verbatim": found.gold_verbatim,
-                "length_ratio": found.length_ratio,
-                "chrf": found.chrf,
-                "sentences_kept": found.sentences_kept,
-                "identified": found.identified,
-                "noted": "; ".join(f"{k}: {n}" for k, n in sorted(found.noted.items())),
-            }
-        )
-    schema: tables.Schema = {
-        **dict.fromkeys(("source", "language", "origin"), pl.String),
-        **dict.fromkeys(("records", "dropped"), pl.Int64),
-        **dict.fromkeys(
-            ("gold_verbatim", "length_ratio", "chrf", "sentences_kept", "identified"), pl.Float64
-        ),
-        "noted": pl.String,
-    }
-    return pl.DataFrame(rows, schema=schema)

@@ -207,6 +207,7 @@ def _lens(table: Table, folders: Mapping[str, str]) -> LensPlan:
         half_depths=table.switch("half_depths", False),
         contests=table.switch("contests", False),
         text=filled(table.text("text", ""), folders),
+        grids=table.integer("grids", LensPlan().grids, low=0),
     )
     table.done()
     return plan

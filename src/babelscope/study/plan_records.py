@@ -69,7 +69,8 @@ class LensPlan:
 
     `maps` are "counted" (from the text files of `text`, else the study's own), "langid" (the
     published way) or a file; the first is the one that conclusions are drawn from. With
-    `contests` the prompts of the contests are looked at too.
+    `contests` the prompts of the contests are looked at too. Of `grids` answered questions a
+    target, those that changed most, every token is told at every depth (0: of none).
     """
 
     questions: int = 0
@@ -78,6 +79,7 @@ class LensPlan:
     half_depths: bool = False
     contests: bool = False
     text: str = ""
+    grids: int = 4
 
     @property
     def map_names(self) -> tuple[str, ...]:

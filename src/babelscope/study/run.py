@@ -7,6 +7,7 @@ from pathlib import Path
 from babelscope.infer.lens import LensSettings, prepare_lens
 from babelscope.models.loading import load_model
 from babelscope.study.costs import CostBook
+from babelscope.study.explorer import with_examples
 from babelscope.study.lens_maps import study_maps
 from babelscope.study.materials import Materials, gather
 from babelscope.study.output import (
@@ -19,7 +20,7 @@ from babelscope.study.output import (
 )
 from babelscope.study.plan import StudyPlan
 from babelscope.study.predictor_step import write_predictors
-from babelscope.study.schedule import bases, planned_cells, tunings
+from babelscope.study.schedule import bases, grid_pieces, planned_cells, tunings
 from babelscope.study.sections import do_sections, planned_sections
 from babelscope.study.work import Watch, Work, execute
 
@@ -41,17 +42,19 @@ def run_study(
     if is_complete(out, study):
         return out
     costs = CostBook(out / "cost.csv")
-    pieces = len(list(planned_cells(plan))) + tunings(plan)
+    worked = len(list(planned_cells(plan))) + tunings(plan)
+    pieces = worked + grid_pieces(plan)
     total = pieces + len(sections)
     if plan.test.data:
         work = _work(plan, materials, out, costs, watch, total)
         write_plan(out, plan, materials, work.loaded, work.maps, study, command)
         scores, seen = execute(work)
-        maps = work.maps
+        found = Study(plan, materials, bases(plan), scores, seen, work.maps)
+        found = with_examples(work, found, worked)
     else:
         write_plan(out, plan, materials, None, {}, study, command)
-        scores, seen, maps = {}, {}, {}
-    write_outputs(out, Study(plan, materials, bases(plan), scores, seen, maps))
+        found = Study(plan, materials, bases(plan), {}, {}, {})
+    write_outputs(out, found)
     do_sections(sections, out, costs, watch, pieces, total)
     write_predictors(plan, out)
     mark_complete(out, study)

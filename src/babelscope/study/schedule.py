@@ -27,6 +27,7 @@ def stage_totals(plan: StudyPlan) -> dict[str, int]:
         "answer": len(cells) if plan.test.answers else 0,
         "lens": sum((cell.task, cell.target) in seen for cell in cells),
         "tune": tunings(plan),
+        "grid": grid_pieces(plan),
         "align": int(plan.align is not None),
         "probe": int(plan.probe is not None),
         "classify": int(bool(plan.classify)),
@@ -120,3 +121,23 @@ def lens_tasks(plan: StudyPlan) -> tuple[tuple[str, str], ...]:
         return ()
     contests = [(f"{CONTEST}{s}", t) for t, s in plan.test.contests] if plan.lens.contests else []
     return (*((QA, t) for t in plan.targets), *contests)
+
+
+def grid_questions(plan: StudyPlan) -> int:
+    """Return of how many questions a target the grids are read; 0 where nothing is answered."""
+    looks = plan.lens.questions and plan.test.data and plan.test.answers
+    return plan.lens.grids if looks else 0
+
+
+def grid_variants(plan: StudyPlan) -> list[tuple[Recipe, Variant]]:
+    """Return the variants whose grids are read: bases, and the last steps of the first seed."""
+    return [
+        (recipe, variant)
+        for recipe, variant in planned_variants(plan)
+        if variant.is_base or (variant.seed, variant.step) == (plan.seeds[0], recipe.max_steps)
+    ]
+
+
+def grid_pieces(plan: StudyPlan) -> int:
+    """Return how many pieces of work the grids are, one a variant and target."""
+    return len(grid_variants(plan)) * len(plan.targets) if grid_questions(plan) else 0

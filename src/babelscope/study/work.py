@@ -10,18 +10,13 @@ from pathlib import Path
 from babelscope.adapt.recipes import Recipe
 from babelscope.adapt.saving import Saving, variant_name
 from babelscope.adapt.tuning import tune
-from babelscope.identity import digest
 from babelscope.infer.lens import Lens
 from babelscope.measure.language_map import LanguageMap
-from babelscope.models.adapters import (
-    adapter_fingerprint,
-    attach_adapters,
-    detach_adapters,
-    use_adapter,
-)
+from babelscope.models.adapters import adapter_fingerprint
 from babelscope.models.loading import LoadedModel
 from babelscope.records import Event
 from babelscope.store import finished, slot
+from babelscope.study.adapters import adapter_slot, attached
 from babelscope.study.answers import read_answers
 from babelscope.study.cells import (
     Answering,
@@ -43,10 +38,6 @@ from babelscope.study.schedule import (
     planned_variants,
 )
 from babelscope.study.scores import CellScores, score_cell
-
-TUNING_VERSION = "2"
-"""Raised whenever the same base, source and recipe may give another adapter than before."""
-
 
 Watch = Callable[[Event], None]
 
@@ -97,22 +88,10 @@ def execute(work: Work) -> tuple[Scores, Seen]:
 def _adapter(work: Work, recipe: Recipe, variant: Variant, count: int) -> Path:
     """Tune an adapter unless it is there, and return the folder of the variant's step."""
     source = work.materials.sources[variant.source]
-    key = digest(
-        {
-            "version": TUNING_VERSION,
-            "model": work.loaded.fingerprint,
-            "dtype": str(work.loaded.dtype),
-            "source": [source.name, source.language, source.examples],
-            "recipe": recipe,
-            "template": work.plan.templates[recipe.template],
-            "seed": variant.seed,
-            "save_steps": work.plan.save_steps,
-        }
-    )
-    out = slot(work.store, "adapters", key)
+    out = adapter_slot(work.store, work.plan, source, work.loaded, recipe, variant.seed)
     name = f"{recipe.name} {variant.source} seed {variant.seed}"
     begun = Event("tune", name, 0, recipe.max_steps, count, work.total)
-    with _piece(work, begun, out.is_dir()) as told:
+    with piece(work, begun, out.is_dir()) as told:
         tune(
             work.loaded,
             source,
@@ -141,10 +120,10 @@ def _variant_cells(
     for cell in cells:
         asked = answering_of(work.plan, recipe, max(variant.seed, 0))
         answering = with_pool(work.materials, asked, cell)
-        todo.append((cell, answering, _slots(work, cell, answering, digest_of_adapter)))
+        todo.append((cell, answering, cell_slots(work, cell, answering, digest_of_adapter)))
     # where nothing is left to do, nothing is attached
     needed = adapter if any(not _done(slots) for _, _, slots in todo) else None
-    with _attached(work.loaded, needed) as loaded:
+    with attached(work.loaded, needed) as loaded:
         for number, (cell, answering, slots) in enumerate(todo):
             _do_cell(work, loaded, cell, answering, slots, count + number)
     for cell, _, slots in todo:
@@ -156,7 +135,8 @@ def _variant_cells(
     return count + len(cells)
 
 
-def _slots(work: Work, cell: Cell, answering: Answering, adapter: str) -> Slots:
+def cell_slots(work: Work, cell: Cell, answering: Answering, adapter: str) -> Slots:
+    """Return where a cell's results are; `adapter` is its adapter's fingerprint, "" without."""
     plan, questions = work.plan, work.materials.tests[cell.task, cell.target]
     model, dtype = work.loaded.fingerprint, str(work.loaded.dtype)
     key = answering_key(model, dtype, adapter, questions, answering)
@@ -179,28 +159,13 @@ def _done(slots: Slots) -> bool:
     return all(finished(folder) for folder in (slots.answers, slots.lens) if folder)
 
 
-@contextmanager
-def _attached(loaded: LoadedModel, adapter: Path | None) -> Iterator[LoadedModel]:
-    """Attach an adapter for the length of a block; without one, give the base itself."""
-    if adapter is None:
-        yield loaded
-        return
-    name = str(adapter)
-    tuned = attach_adapters(loaded, {name: adapter})
-    try:
-        with use_adapter(tuned, name):
-            yield tuned
-    finally:
-        detach_adapters(tuned)
-
-
 def _do_cell(
     work: Work, loaded: LoadedModel, cell: Cell, answering: Answering, slots: Slots, count: int
 ) -> None:
     questions = work.materials.tests[cell.task, cell.target]
     begun = Event("answer", cell_name(cell), 0, len(questions.examples), count, work.total)
     if slots.answers:
-        with _piece(work, begun, finished(slots.answers)) as told:
+        with piece(work, begun, finished(slots.answers)) as told:
             answer_cell(loaded, questions, answering, slots.answers, told)
     if slots.lens and slots.task and work.lens:
         there, generated = finished(slots.lens), {}
@@ -208,13 +173,13 @@ def _do_cell(
             answers = read_answers(slots.answers / "answers.jsonl")
             generated = {a.id: a.tokens for a in answers}
         seen = len(slots.task.questions.examples)
-        with _piece(work, replace(begun, stage="lens", total=seen), there) as told:
+        with piece(work, replace(begun, stage="lens", total=seen), there) as told:
             lens = replace(work.lens, loaded=loaded)
             lens_cell(lens, slots.task, slots.lens, generated, told)
 
 
 @contextmanager
-def _piece(work: Work, begun: Event, there: bool) -> Iterator[Callable[[int, int], None]]:
+def piece(work: Work, begun: Event, there: bool) -> Iterator[Callable[[int, int], None]]:
     """Measure a piece of work and tell of its beginning, unless it is there, and of its end."""
     if not there:
         work.watch(begun)

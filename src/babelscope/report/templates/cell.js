@@ -161,4 +161,10 @@
     show();
   });
   show();
+  // a page that was open before the lens could not know of it
+  const offerAgain = () => {
+    const place = asked();
+    if (place) offer(place, found(place));
+  };
+  babelscope.unpack("lens").then(offerAgain, () => {});
 })();

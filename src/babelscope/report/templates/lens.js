@@ -1,7 +1,6 @@
 "use strict";
-(() => {
-  const { add, byId, colour, draw, fill, forget, read } = babelscope;
-  const lens = read("lens");
+babelscope.unpack("lens").then((lens) => {
+  const { add, byId, colour, draw, fill, forget } = babelscope;
   if (!lens.cells) return;
 
   const MAPPED = ["mass", "attention", "feed_forward", "joint"];
@@ -267,4 +266,9 @@
   byId("lens-variant").parentElement.hidden = lens.variants.length === 0;
   steps();
   show();
-})();
+}, () => {
+  const none = document.getElementById("lens-none");
+  if (!none) return;
+  none.textContent = "This browser cannot unpack the lens: its numbers are in lens.parquet.";
+  none.hidden = false;
+});

@@ -82,23 +82,31 @@ const babelscope = (() => {
     }
   };
 
-  // Examples: three filters and a spoken count.
-  const filters = byId("example-controls");
-  if (filters) {
-    const filter = () => {
-      const wanted = ["target", "model", "turn"].map((k) => [k, byId("example-" + k).value]);
-      let shown = 0;
-      const all = document.querySelectorAll(".example");
-      for (const article of all) {
-        article.hidden = !wanted.every(([k, v]) => !v || article.dataset[k] === v);
-        shown += article.hidden ? 0 : 1;
-      }
-      byId("example-count").textContent = `${shown} of ${all.length} shown`;
-    };
-    filters.addEventListener("change", filter);
-    filters.addEventListener("submit", (event) => event.preventDefault());
-    filter();
-  }
+  // A text of a study is a string, or a list of strings, [name of a character that would steer the
+  // page or not be seen, its bytes] and counts of characters left out.
+  const pieces = (text) => (Array.isArray(text) ? text : [text]);
+  const put = (parent, text) => {
+    const into = add(parent, "bdi");
+    pieces(text).forEach((piece, i, whole) => {
+      if (typeof piece === "string") into.append(piece);
+      else if (Array.isArray(piece)) add(into, "span", piece[0]).className = "control";
+      else add(into, "span", ` … ${piece.toLocaleString("en")} more characters${i + 1 < whole.length ? " … " : ""}`).className = "none";
+    });
+    return into;
+  };
+  const plain = (text) => pieces(text).map((piece) => (Array.isArray(piece) ? piece[0] : typeof piece === "string" ? piece : "")).join("");
+
+  // Large data come deflated, as base64; who asks for them again gets the same.
+  const inflate = async (id) => {
+    const bytes = Uint8Array.from(atob(byId(id).textContent), (c) => c.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return JSON.parse(await new Response(stream).text());
+  };
+  const unpacked = new Map();
+  const unpack = (id) => {
+    if (!unpacked.has(id)) unpacked.set(id, inflate(id));
+    return unpacked.get(id);
+  };
   const forget = (element) => { Plotly.purge(element); drawn.delete(element); };
-  return { add, byId, colour, draw, fill, forget, read };
+  return { add, byId, colour, draw, fill, forget, plain, put, read, unpack };
 })();

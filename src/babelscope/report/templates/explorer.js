@@ -1,0 +1,231 @@
+"use strict";
+// Examples: searched and filtered here, one drawn at a time; addresses are #example/TARGET/ID.
+(() => {
+  const { add, byId, fill, plain, put, unpack } = babelscope;
+  const AT_ONCE = 40;
+  const NAMES = ["target", "model", "turn", "cause"];
+  let data = null;
+  let showGrid = null;
+  let found = [];
+  let current = -1;
+  let listed = AT_ONCE;
+  let walking = false;
+
+  const chosen = (name) => byId("example-" + name).value;
+  const normal = (text) => text.normalize("NFC").toLowerCase();
+  const address = (example) => `#example/${encodeURIComponent(example.target)}/${encodeURIComponent(plain(example.id))}`;
+  const textOf = (place) => plain(data.texts[place]);
+  const told = (parent, place, tag, direction) => {
+    const span = add(parent, "span");
+    span.className = "text";
+    if (tag) span.lang = tag;
+    span.dir = direction;
+    put(span, data.texts[place]);
+    return span;
+  };
+
+  // An answer is [variant, text, cause, F1, exact, stop, language]; its outcome is that against
+  // the base's answer to the same question.
+  const outcome = (example, answer) => {
+    const base = data.variants[answer[0]][2];
+    const before = example.answers.find((other) => other[0] === base);
+    if (!before || before[4] < 0 || answer[4] < 0) return "";
+    return before[4] === answer[4] ? "same" : answer[4] ? "right" : "wrong";
+  };
+  const modelOf = (answer) => data.models[data.variants[answer[0]][0]][0];
+  const haystack = (example) => {
+    const places = [example.question, ...example.golds, ...example.prompts, ...example.answers.map((a) => a[1])];
+    example.hay ||= normal([plain(example.id), ...[...new Set(places)].map(textOf)].join("\n"));
+    return example.hay;
+  };
+  const matches = (example) => {
+    const [target, model, turn, cause] = NAMES.map(chosen);
+    if (target && example.target !== target) return false;
+    if (byId("example-grid").checked && !example.grids) return false;
+    const fits = (answer) => (!model || modelOf(answer) === model) &&
+      (!turn || outcome(example, answer) === turn) && (!cause || answer[2] === cause);
+    if ((model || turn || cause) && !example.answers.some(fits)) return false;
+    const words = normal(chosen("search").trim());
+    return !words || haystack(example).includes(words);
+  };
+
+  const item = (index) => {
+    const example = data.examples[index];
+    const line = add(byId("example-list"), "li");
+    const link = add(line, "a");
+    link.href = address(example);
+    if (index === current) link.setAttribute("aria-current", "true");
+    const [name, tag, direction] = data.targets[example.target];
+    add(add(link, "b"), "bdi", name);
+    link.append(" ");
+    const said = put(link, data.texts[example.question]);
+    said.lang = tag;
+    said.dir = direction;
+    const model = chosen("model");
+    const turns = example.answers.filter((a) => !model || modelOf(a) === model).map((a) => outcome(example, a));
+    for (const turn of ["right", "wrong"]) {
+      const count = turns.filter((t) => t === turn).length;
+      if (!count) continue;
+      link.append(" ");
+      add(link, "span", `${count} turned ${turn}`).className = `turn ${turn}`;
+    }
+    if (example.grids) add(link, "small", " grid");
+  };
+  const list = () => {
+    byId("example-list").replaceChildren();
+    found.slice(0, listed).forEach(item);
+    byId("example-list").hidden = !found.length;
+    byId("example-more").hidden = found.length <= listed;
+    byId("example-count").textContent = `${found.length.toLocaleString("en")} of ${data.examples.length.toLocaleString("en")} questions` +
+      (found.length > listed ? `, ${listed} listed` : "");
+  };
+  // Shown first is what most answers turned right or wrong, with a grid if any has one.
+  const telling = () => {
+    const model = chosen("model");
+    const weights = found.map((i) => {
+      const example = data.examples[i];
+      const turns = example.answers.filter((a) => !model || modelOf(a) === model).map((a) => outcome(example, a));
+      return (example.grids ? 1000 : 0) + turns.filter((turn) => turn === "right" || turn === "wrong").length;
+    });
+    return found.length ? found[weights.indexOf(Math.max(...weights))] : -1;
+  };
+  const filter = () => {
+    found = data.examples.map((_, i) => i).filter((i) => matches(data.examples[i]));
+    listed = AT_ONCE;
+    if (!found.includes(current)) current = telling();
+    list();
+    card();
+  };
+
+  const word = (pairs, name) => (pairs.find(([key]) => key === name) || [name, ""])[1];
+  const answerRow = (example, answer) => {
+    const [variant, text, cause, f1, exact, stop, language] = answer;
+    const row = add(byId("example-answers").tBodies[0], "tr");
+    const head = add(row, "th");
+    head.scope = "row";
+    add(head, "bdi", data.variants[variant][1]);
+    const said = add(row, "td");
+    said.className = "said";
+    if (textOf(text)) {
+      const tag = exact === 1 ? data.targets[example.target][1] : language >= 0 ? data.languages[language][1] : "";
+      told(said, text, tag, "auto");
+    } else add(said, "span", "(nothing)").className = "none";
+    const turn = outcome(example, answer);
+    const told_ = add(row, "td");
+    if (turn) add(told_, "span", turn === "same" ? "as before" : `turned ${turn}`).className = `turn ${turn}`;
+    add(row, "td", word(data.causes, cause) || "no cause recorded");
+    add(row, "td", f1 < 0 ? "no data" : (f1 / 10).toFixed(1));
+    add(row, "td", exact < 0 ? "no data" : exact ? "yes" : "no");
+    add(row, "td", word(data.stops, stop) || "no data");
+    add(row, "td", language < 0 ? "not told" : data.languages[language][0]);
+  };
+  const title = (example) => {
+    const head = byId("example-title");
+    head.replaceChildren();
+    add(head, "bdi", data.targets[example.target][0]);
+    head.append(" ");
+    put(add(head, "small"), example.id);
+  };
+  const card = () => {
+    byId("example-card").hidden = current < 0;
+    if (current < 0) return;
+    const example = data.examples[current];
+    const [, tag, direction] = data.targets[example.target];
+    title(example);
+    const place = found.indexOf(current);
+    byId("example-before").disabled = place <= 0;
+    byId("example-after").disabled = place < 0 || place + 1 >= found.length;
+    byId("example-link").href = address(example);
+    const [question, golds, prompts] = ["question", "golds", "prompts"].map((name) => byId("example-" + name));
+    for (const box of [question, golds, prompts, byId("example-answers").tBodies[0]]) box.replaceChildren();
+    told(question, example.question, tag, direction);
+    example.golds.forEach((gold, i) => {
+      if (i) add(golds, "span", " or ").className = "none";
+      told(golds, gold, tag, direction);
+    });
+    if (!example.golds.length) add(golds, "span", "(no answer)").className = "none";
+    for (const prompt of example.prompts) {
+      const shown = add(prompts, "p");
+      shown.className = "context";
+      shown.lang = tag;
+      shown.dir = direction;
+      put(shown, data.texts[prompt]);
+    }
+    for (const answer of example.answers) answerRow(example, answer);
+    showGrid(example, data.models.findIndex(([key]) => key === chosen("model")));
+  };
+
+  const open = (index, focus) => {
+    if (!found.includes(index)) {
+      reset();
+      filter();
+    }
+    current = index;
+    listed = Math.max(listed, found.indexOf(index) + 1);
+    list();
+    card();
+    if (focus) byId("example-title").focus();
+  };
+  const reset = () => {
+    for (const name of [...NAMES, "search"]) byId("example-" + name).value = "";
+    byId("example-grid").checked = false;
+  };
+  const asked = () => {
+    if (!location.hash.startsWith("#example/")) return null;
+    return data.examples.findIndex((example) => address(example) === location.hash);
+  };
+  const follow = () => {
+    const index = asked();
+    if (index === null) return;
+    if (index < 0) byId("example-count").textContent = "The page does not carry that question; look for it in samples.jsonl.";
+    else open(index, !walking);
+    walking = false;
+  };
+  const walk = (by) => {
+    walking = true;
+    location.hash = address(data.examples[found[found.indexOf(current) + by]]);
+  };
+
+  const begin = (unpacked) => {
+    data = unpacked;
+    showGrid = babelscope.grid(data.grids, data.variants);
+    fill(byId("example-target"), Object.entries(data.targets).map(([code, [name]]) => [code, name]));
+    fill(byId("example-model"), data.models);
+    fill(byId("example-cause"), data.causes);
+    byId("example-gridded").hidden = !data.examples.some((example) => example.grids);
+    filter();
+    follow();
+    window.addEventListener("hashchange", follow);
+    let waiting = 0;
+    byId("example-search").addEventListener("input", () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(filter, 150);
+    });
+    byId("example-controls").addEventListener("change", filter);
+    byId("example-more").addEventListener("click", () => {
+      listed += AT_ONCE;
+      list();
+    });
+    byId("example-before").addEventListener("click", () => walk(-1));
+    byId("example-after").addEventListener("click", () => walk(1));
+    document.documentElement.dataset.examples = "ready";
+  };
+
+  byId("example-controls").addEventListener("submit", (event) => event.preventDefault());
+  const ready = unpack("examples-data").then(begin, () => { byId("example-broken").hidden = false; });
+  // Opens the explorer filtered: any of target, model (as "default English"), turn, cause, search.
+  babelscope.explore = (wanted) => ready.then(() => {
+    if (!data) return;
+    reset();
+    for (const [name, value] of Object.entries(wanted)) {
+      const field = byId("example-" + name);
+      if (!field) continue;
+      field.value = value;
+      if (field.value !== value) field.value = "";
+    }
+    current = -1;
+    filter();
+    byId("examples").scrollIntoView();
+    byId("example-title").focus({ preventScroll: true });
+  });
+})();

@@ -1,0 +1,39 @@
+"""What the tests of a page with packed data and an explorer share."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import zlib
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fake_examples import SPOILT
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+READY = "document.documentElement.dataset.examples === 'ready'"
+
+
+def unpacked(text: str) -> Any:
+    """Return what the page's script unpacks from a data block."""
+    return json.loads(zlib.decompress(base64.b64decode(text)))
+
+
+def go(page: Any, report: Path, place: str = "") -> None:
+    """Open a report and wait for its explorer; `page` is one of playwright."""
+    page.goto(f"{report.as_uri()}{place}")
+    page.wait_for_function(READY)
+
+
+def link(target: str, key: str) -> str:
+    """Return the address of a question."""
+    # as encodeURIComponent writes it
+    safe = "!'()*-._~"
+    return f"#example/{target}/{quote(key, safe=safe)}"
+
+
+ODIA, ARABIC, ENGLISH = link("ory_Orya", "q1"), link("arb_Arab", "q3"), link("eng_Latn", SPOILT)

@@ -1,0 +1,194 @@
+"""The explorer in a real browser: searched, filtered, linked to; answers as in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from explorer_page import ARABIC, CHROMIUM, ENGLISH, FLAGS, ODIA, go
+from fake_examples import SPOILT, samples
+from fake_study import make_study
+
+from babelscope.controls import STEERING, name_of
+from babelscope.report.page import write_report
+
+api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
+
+FOUND = "[...document.querySelectorAll('#example-list a')].map((a) => a.hash)"
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(make_study(tmp_path_factory.mktemp("explorer")))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[api.Browser]:
+    with api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser: api.Browser, report: Path) -> Iterator[api.Page]:
+    found = browser.new_page(viewport={"width": 1440, "height": 1000})
+    complaints: list[str] = []
+    found.on("console", lambda message: complaints.append(message.text))
+    found.on("pageerror", lambda error: complaints.append(str(error)))
+    go(found, report)
+    yield found
+    assert complaints == []
+    found.close()
+
+
+def test_all_questions_stand_in_the_plans_order(page: api.Page) -> None:
+    assert page.evaluate(FOUND) == [ODIA, ARABIC, ENGLISH]
+    assert page.inner_text("#example-count") == "3 of 3 questions"
+    # shown is one with a grid that tuning turned
+    assert page.get_attribute("#example-list a[aria-current]", "href") == ODIA
+    # what tuning turned is told in the list
+    assert "1 turned right" in page.inner_text("#example-list li >> nth=0")
+    assert "1 turned wrong" in page.inner_text("#example-list li >> nth=2")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("ROTHER nothing", []),
+        ("PRICE", [ENGLISH]),  # in a context, whatever the case
+        ("جنيه", [ARABIC]),
+        ("рупия", [ODIA]),  # in one model's answer
+        ("Q3", [ARABIC]),  # an id
+        ("ଙ୍କା", [ODIA]),
+        ("a\u0303 ", []),
+        ("<i>it</i>", [ENGLISH]),
+        ("U+202E", [ENGLISH]),
+    ],
+)
+def test_search_looks_everywhere(page: api.Page, words: str, expected: list[str]) -> None:
+    page.fill("#example-search", words)
+    count = f"{len(expected)} of 3 questions"
+    page.wait_for_function(
+        "(t) => document.querySelector('#example-count').textContent === t", arg=count
+    )
+    assert page.evaluate(FOUND) == expected
+    assert page.is_visible("#example-card") == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({"target": "arb_Arab"}, [ARABIC]),
+        ({"model": "default ru-nllb"}, [ODIA]),
+        ({"model": "base"}, [ODIA, ARABIC, ENGLISH]),
+        ({"turn": "right"}, [ODIA, ARABIC]),
+        ({"turn": "wrong"}, [ENGLISH]),
+        ({"turn": "same"}, [ODIA]),
+        ({"turn": "right", "model": "default ru-nllb"}, []),
+        ({"cause": "repetition"}, [ENGLISH]),
+        ({"cause": "wrong_script", "model": "default or"}, []),
+        ({"cause": "exact", "turn": "right", "target": "arb_Arab"}, [ARABIC]),
+    ],
+)
+def test_filters_hold_together(page: api.Page, chosen: dict[str, str], expected: list[str]) -> None:
+    for name, value in chosen.items():
+        page.select_option(f"#example-{name}", value)
+    assert page.evaluate(FOUND) == expected
+    assert page.inner_text("#example-count") == f"{len(expected)} of 3 questions"
+    if expected:
+        assert page.get_attribute("#example-list a[aria-current]", "href") in expected
+    # another part of the page opens the explorer in the same way
+    page.evaluate("(wanted) => babelscope.explore(wanted)", chosen)
+    assert page.evaluate(FOUND) == expected
+    assert {n: page.input_value(f"#example-{n}") for n in chosen} == chosen
+
+
+def test_questions_with_a_grid_can_be_asked_for(page: api.Page) -> None:
+    page.check("#example-grid")
+    assert page.evaluate(FOUND) == [ODIA, ENGLISH]
+    page.click("#example-list a >> nth=1")
+    page.uncheck("#example-grid")
+    page.click("#example-before")
+    page.wait_for_function("location.hash.includes('arb_Arab')")
+    assert page.is_visible("#grid-none")
+    assert not page.is_visible("#grid-body")
+    assert page.evaluate("document.activeElement.id") == "example-before"
+
+
+def test_a_link_opens_its_question_whatever_was_filtered(
+    browser: api.Browser, report: Path
+) -> None:
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    go(page, report, ENGLISH)
+    assert page.inner_text("#example-title small") == SPOILT
+    assert page.evaluate("document.activeElement.id") == "example-title"
+    assert page.get_attribute("#example-list a[aria-current]", "href") == ENGLISH
+    page.select_option("#example-target", "arb_Arab")
+    assert page.inner_text("#example-title small") == "q3"
+    page.evaluate("(h) => { location.hash = h; }", ODIA)
+    page.wait_for_function("document.querySelector('#example-title small').textContent === 'q1'")
+    assert page.input_value("#example-target") == ""
+    page.evaluate("location.hash = '#example/ory_Orya/none%E0'")
+    page.wait_for_function(
+        "document.querySelector('#example-count').textContent.includes('samples.jsonl')"
+    )
+    page.close()
+
+
+def test_answers_are_those_of_the_file(page: api.Page) -> None:
+    causes = {"wrong_script": "wrong script", "exact": "exact", "empty": "empty"}
+    causes |= {"repetition": "repetition"}
+    stops = {"newline": "new line", "eos": "end token", "length": "out of room"}
+    for row, place in zip(samples(), (ODIA, ENGLISH, ARABIC), strict=True):
+        page.click(f"#example-list a[href='{place}']")
+        page.wait_for_function("(h) => location.hash === h", arg=place)
+        cells = page.evaluate(
+            "[...document.querySelectorAll('#example-answers tbody tr')]"
+            ".map((r) => [...r.cells].map((c) => c.textContent))"
+        )
+        assert len(cells) == len(row["variants"])
+        before = row["variants"][0]["mlqa_em"]
+        for told, v in zip(cells, row["variants"], strict=True):
+            turn = {0: "as before", 1: "turned right", -1: "turned wrong"}[v["mlqa_em"] - before]
+            assert told[1:] == [
+                v["answer"] or "(nothing)",
+                turn if v["source"] else "",
+                causes[v["cause"]],
+                f"{100 * v['mlqa_f1']:.1f}",
+                "yes" if v["mlqa_em"] else "no",
+                stops[v["stop"]],
+                "Russian" if v["language"] else "not told",
+            ]
+        whole = row["prompts"]["base"]
+        named = STEERING.sub(lambda m: name_of(m[0]), whole)
+        assert page.text_content("#example-prompts") == named
+    texts = page.evaluate(
+        "[...document.querySelectorAll('#example-card .text')].map((t) => [t.lang, t.dir])"
+    )
+    assert texts[0] == ["ar", "rtl"]
+
+
+def test_without_script_the_page_says_where_the_examples_are(
+    browser: api.Browser, report: Path
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    told = page.locator("#examples noscript").inner_text()
+    assert "questions and answers are in samples.jsonl, grids in grids.parquet" in told
+    context.close()
+
+
+def test_a_browser_that_cannot_unpack_says_where_the_examples_are(
+    browser: api.Browser, report: Path
+) -> None:
+    page = browser.new_page()
+    page.add_init_script("delete window.DecompressionStream")
+    page.goto(report.as_uri())
+    page.wait_for_selector("#example-broken:not([hidden])")
+    assert "they are in samples.jsonl" in page.inner_text("#example-broken")
+    assert not page.is_visible("#example-card")
+    page.close()
