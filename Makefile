@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := demo-study
 
-.PHONY: demo test check bench format lint types docs figures clean help
+.PHONY: demo test e2e check bench format lint types docs figures clean help
 
 help:
 	@echo "make demo   run the embedded study and print where its report is"
 	@echo "make test   run all tests"
-	@echo "make check  format, lint, types, tests, documentation"
+	@echo "make e2e    open the demo's report in Chromium, try every control, check its numbers"
+	@echo "make check  format, lint, types, tests, e2e, documentation"
 	@echo "make docs   build the documentation into build/site; a warning fails"
 	@echo "make bench  long tests and benchmarks"
 
@@ -28,7 +29,10 @@ demo: $(STAMP)
 	@echo "report: $(abspath $(DEMO))/report/index.html"
 
 test: $(STAMP)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile -rs -m "not slow"
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -rs -m "not slow and not e2e"
+
+e2e: demo
+	BABELSCOPE_DEMO=$(DEMO) $(BIN)/pytest -rs -m e2e tests/e2e
 
 format: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -46,7 +50,7 @@ docs: $(STAMP)
 figures: demo
 	$(BIN)/python tools/make_figures.py $(DEMO)
 
-check: format lint types test docs
+check: format lint types test e2e docs
 
 bench: $(STAMP)
 	$(BIN)/pytest -m slow

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from opened import Open, Opened
 
 from babelscope import cli
 
@@ -15,27 +16,6 @@ api = pytest.importorskip("playwright.sync_api", reason="playwright is not insta
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-ROOT = Path(__file__).resolve().parents[2]
-DRAWN = (
-    "[...document.querySelectorAll('.plot')]"
-    ".every(p => !p.checkVisibility() || p.querySelector('svg'))"
-)
-
-Open = Callable[..., "Opened"]
-
-
-class Opened:
-    """A page with all that it said and asked for."""
-
-    def __init__(self, page: api.Page, path: Path, fragment: str) -> None:
-        self.page = page
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        page.on("console", lambda message: self.complaints.append(message.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", lambda request: self.requests.append(request.url.split("#")[0]))
-        page.goto(path.as_uri() + fragment)
-        page.wait_for_function(DRAWN)
 
 
 @pytest.fixture(scope="session")

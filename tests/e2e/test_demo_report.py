@@ -1,4 +1,4 @@
-"""The demo's report as a person has it: from disk, every control, its numbers those of the tables."""
+"""The demo's report, from disk: every control, and the numbers are those of the tables."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 import axe_playwright_python
 import polars as pl
 import pytest
-from conftest import DRAWN, ROOT, Open, Opened
+from opened import DRAWN, Open, Opened
 
+pytestmark = pytest.mark.e2e
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
-SCREENS = ROOT / "build" / "screenshots"
+SCREENS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 LOOKS = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
 
 
@@ -50,7 +51,9 @@ def test_it_draws_alone_fits_and_is_accessible(
     page.screenshot(path=SCREENS / f"demo-{width}-{scheme}.png", full_page=True)
     page.evaluate(AXE)
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    told = [(v["id"], v["impact"], [n["html"][:120] for n in v["nodes"]]) for v in found["violations"]]
+    told = [
+        (v["id"], v["impact"], [n["html"][:120] for n in v["nodes"]]) for v in found["violations"]
+    ]
     assert told == []
     assert_quiet(opened, path)
 
@@ -68,7 +71,7 @@ def test_every_control_takes_every_value(open_page: Open, demo: Path) -> None:
         first = control.input_value()
         for value in [*values, first]:
             control.select_option(value)
-            page.wait_for_function(DRAWN)
+            opened.until(DRAWN)
             assert opened.complaints == [], (name, value)
             turned += 1
     for tab in page.query_selector_all("main input[type=radio]"):
@@ -84,7 +87,7 @@ def test_every_control_takes_every_value(open_page: Open, demo: Path) -> None:
             box.press("Space" if box.get_attribute("type") == "checkbox" else "End")
             turned += 1
     assert turned > 50
-    page.wait_for_function(DRAWN)
+    opened.until(DRAWN)
     assert page.evaluate("document.documentElement.scrollWidth") <= 1440
     assert_quiet(opened, path)
 
@@ -92,7 +95,10 @@ def test_every_control_takes_every_value(open_page: Open, demo: Path) -> None:
 def final(demo: Path, measure: str) -> dict[tuple[str, str, str], float]:
     """Recipe, source, target -> the value over all seeds at the last step."""
     rows = pl.read_parquet(demo / "results.parquet").filter(
-        (pl.col("measure") == measure) & (pl.col("subset") == "all") & (pl.col("seed") == -1)
+        (pl.col("measure") == measure)
+        & (pl.col("task") == "qa")
+        & (pl.col("subset") == "all")
+        & (pl.col("seed") == -1)
     )
     last = rows["step"].max()
     rows = rows.filter((pl.col("step") == last) | (pl.col("source") == ""))
@@ -115,7 +121,7 @@ def test_the_matrix_and_its_cells_have_the_numbers_of_the_tables(
     for (recipe, source, target), value in values.items():
         assert shown[f"#cell/{recipe}/{source}/{target}"] == points(value)
     pairs = pl.read_parquet(demo / "comparisons.parquet").filter(
-        (pl.col("measure") == measure) & (pl.col("subset") == "all")
+        (pl.col("measure") == measure) & (pl.col("task") == "qa") & (pl.col("subset") == "all")
     )
     for row in pairs.to_dicts()[:4]:
         address = f"#cell/{row['recipe']}/{row['source']}/{row['target']}"
@@ -123,25 +129,75 @@ def test_the_matrix_and_its_cells_have_the_numbers_of_the_tables(
         main = page.locator("#cell-body tr", has_text="(main)").inner_text().split("\t")
         base = values["base", "", row["target"]]
         assert main[1].startswith(points(base) + " (")
-        assert main[2].startswith(points(values[row["recipe"], row["source"], row["target"]]) + " (")
-        assert main[3].replace("−", "-").startswith(
-            f"{100 * row['gain']:+.1f} (" if row["gain"] else "0.0 ("
+        assert main[2].startswith(
+            points(values[row["recipe"], row["source"], row["target"]]) + " ("
+        )
+        assert (
+            main[3]
+            .replace("−", "-")
+            .startswith(f"{100 * row['gain']:+.1f} (" if row["gain"] else "0.0 (")
         )
         p = row["p_holm"]
-        assert math.isnan(p) or float(main[5].replace("<", "").strip()) == pytest.approx(p, abs=0.006)
+        assert math.isnan(p) or float(main[5].replace("<", "").strip()) == pytest.approx(
+            p, abs=0.006
+        )
         page.keyboard.press("Escape")
         assert not page.is_visible("#cell")
         assert page.evaluate("document.activeElement.getAttribute('href')") == address
     assert opened.complaints == []
 
 
-def test_an_example_has_the_answers_that_were_kept(open_page: Open, demo: Path) -> None:
+def test_an_example_has_the_answers_and_the_grid_that_were_kept(
+    open_page: Open, demo: Path
+) -> None:
     lines = (demo / "samples.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
+    samples = [json.loads(line) for line in lines]
+    grids = pl.read_parquet(demo / "grids.parquet")
+    gridded = set(grids.select("target", "id").unique().iter_rows())
+    sample = next(s for s in samples[::-1] if (s["target"], s["id"]) in gridded)
+    opened = open_page(report_of(demo), fragment=f"#example/{sample['target']}/{sample['id']}")
+    page = opened.page
+    page.wait_for_selector("#example-card:not([hidden])")
+    assert page.inner_text("#example-count").startswith(f"{len(samples)} of {len(samples)} ")
+    assert page.inner_text("#example-title").endswith(sample["id"])
+    assert page.inner_text("#example-question") == sample["question"]
+    rows = page.query_selector_all("#example-answers tbody tr")
+    assert len(rows) == len(sample["variants"])
+    for row, kept in zip(rows, sample["variants"], strict=True):
+        cells = [cell.inner_text() for cell in row.query_selector_all("th, td")]
+        assert cells[1] == (kept["answer"] or "(nothing)")
+        assert cells[4] == points(kept["mlqa_f1"])
+        assert cells[5] == ("yes" if kept["mlqa_em"] else "no")
+    page.select_option("#grid-drawn", "base")
+    own = grids.filter(
+        (pl.col("target") == sample["target"])
+        & (pl.col("id") == sample["id"])
+        & (pl.col("recipe") == "base")
+    )
+    last = own.filter(pl.col("depth") == own["depth"].max()).sort("place").to_dicts()
+    shown = page.query_selector_all("#grid-table tbody tr:last-child td")
+    assert len(shown) == len(last)
+    for cell, kept in zip(shown, last, strict=True):
+        cell.focus()
+        told = page.inner_text("#grid-readout").replace("\u00a0", " ")
+        assert f"{100 * kept['top_probability']:.1f} %" in told, told
+        word = kept["top_token"].decode("utf-8", errors="ignore").strip()
+        assert not word.isalnum() or word in told, (word, told)
+    assert opened.complaints == []
+
+
+def test_search_finds_what_is_in_a_question_and_nothing_else(open_page: Open, demo: Path) -> None:
+    lines = (demo / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+    samples = [json.loads(line) for line in lines]
+    wanted = samples[0]["answers"][0]
     opened = open_page(report_of(demo))
     page = opened.page
     page.wait_for_selector("#example-card:not([hidden])")
-    assert page.inner_text("#example-count").split(" ")[2] == str(
-        len({(row["target"], row["id"]) for row in rows if "target" in row})
+    page.fill("#example-search", wanted.upper())
+    expected = [s for s in samples if wanted.lower() in json.dumps(s, ensure_ascii=False).lower()]
+    opened.until(
+        f"document.getElementById('example-count').textContent.startsWith('{len(expected)} of')"
     )
-    assert opened.complaints == []
+    page.fill("#example-search", "no such words are in it")
+    opened.until("document.getElementById('example-count').textContent.startsWith('0 of')")
+    assert not page.is_visible("#example-card")

@@ -1,0 +1,41 @@
+"""A page of the browser, with all that it said and asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright import sync_api as api
+
+DRAWN = (
+    "[...document.querySelectorAll('.plot')]"
+    ".every(p => !p.checkVisibility() || p.querySelector('svg'))"
+)
+
+Open = Callable[..., "Opened"]
+
+
+class Opened:
+    """A page with all that it said and asked for."""
+
+    def __init__(self, page: api.Page, path: Path, fragment: str) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url.split("#")[0]))
+        page.goto(path.as_uri() + fragment)
+        self.until(DRAWN)
+
+    def until(self, holds: str) -> None:
+        """Wait until an expression holds; the page's policy forbids Playwright's own waiting."""
+        for _ in range(600):
+            if self.page.evaluate(holds):
+                return
+            self.page.wait_for_timeout(50)
+        pytest.fail(f"after 30 s not yet: {holds}")
