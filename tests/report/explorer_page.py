@@ -1,4 +1,4 @@
-"""What the tests of a page with packed data and an explorer share."""
+"""What the tests of a page in a browser share."""
 
 from __future__ import annotations
 
@@ -26,7 +26,16 @@ def unpacked(text: str) -> Any:
 def go(page: Any, report: Path, place: str = "") -> None:
     """Open a report and wait for its explorer; `page` is one of playwright."""
     page.goto(f"{report.as_uri()}{place}")
-    page.wait_for_function(READY)
+    until(page, READY)
+
+
+def until(page: Any, expression: str) -> None:
+    """Wait for an expression to hold, polled from here: the page's policy forbids it to itself."""
+    for _ in range(600):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never: {expression}")
 
 
 def link(target: str, key: str) -> str:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from explorer_page import CHROMIUM, FLAGS, until
 from fake_study import make_study
 
 from babelscope.report.page import write_report
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 
 
@@ -43,8 +40,9 @@ def test_report_draws_alone_and_fits(
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: requests.append(request.url))
     page.goto(report.as_uri())
-    page.wait_for_function(
-        "[...document.querySelectorAll('.plot')].every(p => p.hidden || p.querySelector('svg'))"
+    until(
+        page,
+        "[...document.querySelectorAll('.plot')].every(p => p.hidden || p.querySelector('svg'))",
     )
     assert complaints == []
     assert requests == [report.as_uri()]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from explorer_page import ARABIC, CHROMIUM, ENGLISH, FLAGS, ODIA, go
+from explorer_page import ARABIC, CHROMIUM, ENGLISH, FLAGS, ODIA, go, until
 from fake_examples import SPOILT, samples
 from fake_study import make_study
 
@@ -71,9 +72,7 @@ def test_all_questions_stand_in_the_plans_order(page: api.Page) -> None:
 def test_search_looks_everywhere(page: api.Page, words: str, expected: list[str]) -> None:
     page.fill("#example-search", words)
     count = f"{len(expected)} of 3 questions"
-    page.wait_for_function(
-        "(t) => document.querySelector('#example-count').textContent === t", arg=count
-    )
+    until(page, f"document.querySelector('#example-count').textContent === {json.dumps(count)}")
     assert page.evaluate(FOUND) == expected
     assert page.is_visible("#example-card") == bool(expected)
 
@@ -112,7 +111,7 @@ def test_questions_with_a_grid_can_be_asked_for(page: api.Page) -> None:
     page.click("#example-list a >> nth=1")
     page.uncheck("#example-grid")
     page.click("#example-before")
-    page.wait_for_function("location.hash.includes('arb_Arab')")
+    until(page, "location.hash.includes('arb_Arab')")
     assert page.is_visible("#grid-none")
     assert not page.is_visible("#grid-body")
     assert page.evaluate("document.activeElement.id") == "example-before"
@@ -129,12 +128,10 @@ def test_a_link_opens_its_question_whatever_was_filtered(
     page.select_option("#example-target", "arb_Arab")
     assert page.inner_text("#example-title small") == "q3"
     page.evaluate("(h) => { location.hash = h; }", ODIA)
-    page.wait_for_function("document.querySelector('#example-title small').textContent === 'q1'")
+    until(page, "document.querySelector('#example-title small').textContent === 'q1'")
     assert page.input_value("#example-target") == ""
     page.evaluate("location.hash = '#example/ory_Orya/none%E0'")
-    page.wait_for_function(
-        "document.querySelector('#example-count').textContent.includes('samples.jsonl')"
-    )
+    until(page, "document.querySelector('#example-count').textContent.includes('samples.jsonl')")
     page.close()
 
 
@@ -144,7 +141,7 @@ def test_answers_are_those_of_the_file(page: api.Page) -> None:
     stops = {"newline": "new line", "eos": "end token", "length": "out of room"}
     for row, place in zip(samples(), (ODIA, ENGLISH, ARABIC), strict=True):
         page.click(f"#example-list a[href='{place}']")
-        page.wait_for_function("(h) => location.hash === h", arg=place)
+        until(page, f"location.hash === {json.dumps(place)}")
         cells = page.evaluate(
             "[...document.querySelectorAll('#example-answers tbody tr')]"
             ".map((r) => [...r.cells].map((c) => c.textContent))"

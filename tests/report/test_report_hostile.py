@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from explorer_page import CHROMIUM, FLAGS, READY, until
 from hostile import hostile_study
 from nasty import NASTY, SURROGATES
 
@@ -17,13 +17,9 @@ from babelscope.report.explorer import ANSWER_SHOWN, PROMPT_HEAD, PROMPT_TAIL
 from babelscope.report.page import write_report
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 
 DRAWN = "[...document.querySelectorAll('.plot')].every(p => p.hidden || p.querySelector('svg'))"
-READY = "document.documentElement.dataset.examples === 'ready'"
 CURRENT = """() => ({
   id: document.querySelector('#example-title small').textContent,
   texts: [...document.querySelectorAll('#example-card .text')].map((t) => t.textContent),
@@ -98,7 +94,7 @@ def told_token(text: str) -> str:
 
 def each_example(page: api.Page, stride: int = 1) -> Iterator[dict[str, Any]]:
     """Walk from question to question and yield what every `stride`-th card holds."""
-    page.wait_for_function(READY)
+    until(page, READY)
     page.evaluate("babelscope.explore({})")
     yield page.evaluate(CURRENT)
     while page.evaluate(NEXT, stride):
@@ -183,7 +179,7 @@ def test_every_text_can_be_read_back(browser: api.Browser, report: Path) -> None
     page.goto(report.as_uri())
     shown = {place["id"]: place for place in each_example(page)}
     assert complaints == []
-    assert page.evaluate(STATE)[:3] == [None, 8, 0]
+    assert page.evaluate(STATE)[:3] == [None, 11, 0]
     texts = [*NASTY.values(), SURROGATES]
     assert len(shown) == len(texts)
     for n, text in enumerate(texts):
@@ -209,7 +205,7 @@ def test_every_text_can_be_read_back(browser: api.Browser, report: Path) -> None
 def test_filters_find_examples_by_hostile_names(browser: api.Browser, report: Path) -> None:
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
     page.goto(report.as_uri())
-    page.wait_for_function(READY)
+    until(page, READY)
     names = page.evaluate(
         "[...document.querySelectorAll('#example-model option')].map(o => o.value)"
     )
@@ -224,7 +220,7 @@ def test_filters_find_examples_by_hostile_names(browser: api.Browser, report: Pa
 def test_questions_are_found_by_hostile_texts(browser: api.Browser, report: Path) -> None:
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
     page.goto(report.as_uri())
-    page.wait_for_function(READY)
+    until(page, READY)
     for text in NASTY.values():
         page.evaluate("(search) => babelscope.explore({search})", told(text)[:100])
         found = page.inner_text("#example-count").split(" ")[0]

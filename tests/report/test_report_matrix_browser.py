@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import polars as pl
 import pytest
+from explorer_page import CHROMIUM, FLAGS, until
 from fake_study import SOURCES, TARGETS, make_study
 
 from babelscope.languages import language
 from babelscope.report.page import write_report
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 
 TWINS = (*SOURCES, ("or-nllb", "ory_Orya", "nllb"))
@@ -72,15 +69,6 @@ def page(browser: api.Browser, study: Path) -> Iterator[api.Page]:
 
 def address(study: Path, place: str = "") -> str:
     return f"{(study / 'report' / 'index.html').as_uri()}{place}"
-
-
-def until(page: api.Page, expression: str) -> None:
-    """Wait for an expression to hold, polled from here: the page's policy forbids it to itself."""
-    for _ in range(100):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(20)
-    pytest.fail(f"never: {expression}")
 
 
 def names(page: api.Page, selector: str) -> list[str]:
