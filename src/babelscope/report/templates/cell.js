@@ -115,6 +115,7 @@
   let came = false;
   let afterwards = () => {};
   const back = () => {
+    byId("cell-body").replaceChildren();
     const place = asked();
     if (!place) {
       afterwards();
