@@ -328,7 +328,7 @@ def plan(
         "versions": {"babelscope": "0.1.0", "torch": "2.13.0"},
         "command": "babelscope run study.toml --set name=fake",
         "settings": {"max_steps": 30, "prompt": "plain"},
-        "fingerprints": {"renderer": "b" * 32},
+        "fingerprints": {"model": "a" * 32, "data": "b" * 32, "study": "c" * 32},
         "started_from": None,
         "language_maps": QUALITY,
     }

@@ -58,7 +58,8 @@ def test_a_study_against_itself_differs_nowhere(first: Path) -> None:
     assert len(found) == 6 + 17 + 17  # base in 6 targets, 17 cells with data, their gains
     for pair in found.values():
         assert pair.found.difference.value == 0
-        assert pair.p_holm == 1
+        same_base = pair.kind == "score" and not pair.key[1]
+        assert math.isnan(pair.p_holm) if same_base else pair.p_holm == 1
         assert pair.first == pair.second
 
 
@@ -84,9 +85,27 @@ def test_differences_are_paired_by_id_and_by_seed(first: Path, tmp_path: Path) -
 
 def test_p_is_corrected_over_all_pairs_of_a_kind(first: Path, tmp_path: Path) -> None:
     found = compared(first, another(first, tmp_path / "b", planted))
-    scores = [p for (kind, _), p in found.items() if kind == "score"]
+    # the base is the same model in both: nothing is tested there
+    scores = [p for (kind, key), p in found.items() if kind == "score" and key[1]]
     smallest = min(p.found.p_value for p in scores)
     assert found["score", CELL].p_holm == pytest.approx(smallest * len(scores))
+
+
+def test_the_base_of_another_model_is_tested(first: Path, tmp_path: Path) -> None:
+    other = another(first, tmp_path / "b", fingerprints={"model": "d" * 32})
+    found = compared(first, other)
+    assert all(pair.p_holm == 1 for pair in found.values())
+
+
+def test_the_page_says_how_many_more_questions_would_decide(first: Path, tmp_path: Path) -> None:
+    second = another(first, tmp_path / "b", planted)
+    pair = compared(first, second)["score", CELL]
+    assert pair.p_holm > 0.05
+    told = write_comparison(first, second, tmp_path / "out")
+    page = Path(str(told["report"])).read_text(encoding="utf-8")
+    more = max(0, round(pair.found.questions_needed) - pair.found.difference.n)
+    assert f"about {more:,} more" in page
+    assert told["scores"] == {"B higher": 0, "A higher": 0, "undecided": 17}
 
 
 def test_without_shared_seeds_means_are_compared(first: Path, tmp_path: Path) -> None:
@@ -176,7 +195,7 @@ def test_the_page_tells_the_planted_difference(first: Path, tmp_path: Path) -> N
     assert "+12.5 (0.0 to +25.0)" in text
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert" in text
-    assert told["scores"] == {"B higher": 0, "A higher": 0, "undecided": 23}
+    assert told["scores"] == {"B higher": 0, "A higher": 0, "undecided": 17}
     again = write_comparison(first, second, tmp_path / "again", "svg", "csv")
     assert Path(str(again["report"])).read_text(encoding="utf-8") == text
     table = pl.read_csv(tmp_path / "out" / "tables" / "scores.csv")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from babelscope.report.html import asset, embed, policy, template, write_page
 from babelscope.report.names import (
     count_text,
     interval,
+    is_number,
     isolated,
     language_name,
     listed,
@@ -25,8 +26,16 @@ from babelscope.report.names import (
     signed,
     variant_name,
 )
-from babelscope.report.pairing import Pair, Side, check_comparable, pairs, read_side
+from babelscope.report.pairing import (
+    Pair,
+    Side,
+    check_comparable,
+    has_same_model,
+    pairs,
+    read_side,
+)
 from babelscope.report.tables import Variant, variants
+from babelscope.report.words import more_questions
 
 NAMED = 4
 
@@ -94,6 +103,7 @@ def render(a: Side, b: Side, found: Sequence[Pair]) -> str:
         style=Markup(asset("templates/style.css")),
         sides=[_side(letter, side) for letter, side in (("A", a), ("B", b))],
         measure=measure_name(a.tables.plan["main_measure"]),
+        same=has_same_model(a, b),
         answers=[*_sentences(a, found, "score"), *_sentences(a, found, "gain")],
         drawn=drawn,
         tables=tables_of(a, b, found),
@@ -116,7 +126,7 @@ def counted(found: Sequence[Pair]) -> dict[str, object]:
     """Return how many scores and gains are clearly higher in B, in A, and undecided."""
     told: dict[str, object] = {}
     for kind in HEADS:
-        verdicts = [verdict(p) for p in found if p.kind == kind]
+        verdicts = [verdict(p) for p in _tested(found, kind)]
         told[f"{kind}s"] = {
             "B higher": verdicts.count("helped"),
             "A higher": verdicts.count("harmed"),
@@ -125,10 +135,15 @@ def counted(found: Sequence[Pair]) -> dict[str, object]:
     return told
 
 
-def _sentences(a: Side, found: Sequence[Pair], kind: str) -> list[Markup]:
-    own = [p for p in found if p.kind == kind]
+def _tested(found: Sequence[Pair], kind: str) -> list[Pair]:
+    return [p for p in found if p.kind == kind and is_number(p.p_holm)]
+
+
+def _sentences(a: Side, found: Sequence[Pair], kind: str) -> Iterator[Markup]:
+    own = _tested(found, kind)
     if not own:
-        return [Markup("No {} is in both studies.").format(kind)]
+        yield Markup("No {} to compare is in both studies.").format(kind)
+        return
     count = {v: sum(verdict(p) == v for p in own) for v in ("helped", "harmed", "open")}
     text = Markup(
         "Of {} on shared questions, <strong>{}</strong> clearly higher in B, "
@@ -136,19 +151,34 @@ def _sentences(a: Side, found: Sequence[Pair], kind: str) -> list[Markup]:
     )
     verb = "is" if count["helped"] == 1 else "are"
     what = count_text(len(own), kind)
-    lead = text.format(what, f"{count['helped']} {verb}", count["harmed"], count["open"])
-    clear = [p for p in own if verdict(p) != "open"]
-    clear.sort(key=lambda p: -abs(p.found.difference.value))
-    named = [
-        Markup('{} <span class="num">{} ({})</span>, {}').format(
-            _cell(a, p),
-            signed(p.found.difference.value),
-            interval(p.found.difference.low, p.found.difference.high, sign=True),
-            p_text(p.p_holm),
-        )
-        for p in clear[:NAMED]
-    ]
-    return [lead, *([Markup("The largest: {}.").format(listed(named))] if named else [])]
+    yield text.format(what, f"{count['helped']} {verb}", count["harmed"], count["open"])
+    clear = sorted(
+        (p for p in own if verdict(p) != "open"), key=lambda p: -abs(p.found.difference.value)
+    )
+    if clear:
+        named = [_named(a, p, p_text(p.p_holm)) for p in clear[:NAMED]]
+        yield Markup("The largest: {}.").format(listed(named))
+    near = [(_more(p), p) for p in own if verdict(p) == "open" and _more(p) is not None]
+    if near:
+        near.sort(key=lambda found: (found[0] or 0, found[1].key))
+        named = [_named(a, p, f"about {more:,} more") for more, p in near[:NAMED]]
+        yield Markup(
+            "Nearest to a decision, with the questions that would give 80 % power before "
+            "correction if the differences are as large as they look: {}."
+        ).format(listed(named))
+
+
+def _more(pair: Pair) -> int | None:
+    """Return how many questions beyond those shared would decide by themselves; None if unknown."""
+    needed = pair.found.questions_needed
+    return more_questions({"questions_needed": needed, "n": pair.found.difference.n})
+
+
+def _named(a: Side, pair: Pair, told: str) -> Markup:
+    e = pair.found.difference
+    return Markup('{} <span class="num">{} ({})</span>, {}').format(
+        _cell(a, pair), signed(e.value), interval(e.low, e.high, sign=True), told
+    )
 
 
 def _cell(a: Side, pair: Pair) -> Markup:

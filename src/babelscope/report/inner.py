@@ -35,6 +35,8 @@ from babelscope.report.tables import (
 from babelscope.report.words import NAMED, Answer, cell_name, strong
 
 CONTEST = "contest:"
+NEGLIGIBLE = 0.001
+"""A change of mass below a tenth of a point says nothing, however sure it is."""
 SILENT = "Did interfering languages fall silent where scores rose?"
 
 
@@ -92,7 +94,8 @@ def _trials(tables: Tables, frame: pl.DataFrame, key: CellKey) -> list[Trial]:
     for subset, code in places:
         rows = own.filter((pl.col("subset") == subset) & (pl.col("language") == code))
         if not rows.is_empty():
-            clear = rows.filter(pl.col("p_value") < 0.05)
+            telling = (pl.col("p_value") < 0.05) & (pl.col("value").abs() >= NEGLIGIBLE)
+            clear = rows.filter(telling)
             found.append(Trial(key, code, leading(clear, -1), leading(clear, 1)))
     return found
 
@@ -154,7 +157,9 @@ def _named(tables: Tables, trials: list[Trial]) -> list[Markup]:
 
 
 def _how(frame: pl.DataFrame) -> Markup:
-    text = Markup("Mass is read at the last prompt token. {}")
+    text = Markup(
+        "Mass is read at the last prompt token; changes below a tenth of a point do not count. {}"
+    )
     if frame["subset"].str.starts_with(CONTEST).any():
         return text.format(
             "The interfering language is that of the contest; without a contest, the language "

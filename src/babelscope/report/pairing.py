@@ -31,7 +31,8 @@ class Side:
 class Pair:
     """A model in a target that both studies have: two estimates on shared questions, B minus A.
 
-    `p_holm` is corrected over all pairs of the same kind ("score" or "gain").
+    `p_holm` is corrected over all pairs of the same kind ("score" or "gain"); a base that is the
+    same model in both studies has nothing to test and counts for none.
     """
 
     kind: str
@@ -108,7 +109,14 @@ def pairs(a: Side, b: Side) -> tuple[Pair, ...]:
     """
     scores = [p for key in _keys(a, b) if (p := _score(a, b, key))]
     gains = [p for key in _keys(a, b) if key[1] and (p := _gain(a, b, key))]
-    return (*_corrected(scores), *_corrected(gains))
+    untested = {p.key for p in scores if not p.key[1]} if has_same_model(a, b) else set()
+    return (*_corrected(scores, untested), *_corrected(gains, set()))
+
+
+def has_same_model(a: Side, b: Side) -> bool:
+    """Tell whether two studies began with the very same weights."""
+    one, other = (s.tables.plan.get("fingerprints", {}).get("model") for s in (a, b))
+    return one is not None and one == other
 
 
 def _keys(a: Side, b: Side) -> Iterator[CellKey]:
@@ -119,9 +127,11 @@ def _keys(a: Side, b: Side) -> Iterator[CellKey]:
                 yield key
 
 
-def _corrected(found: list[Pair]) -> list[Pair]:
-    p = holm(np.array([pair.found.p_value for pair in found]))
-    return [replace(pair, p_holm=float(q)) for pair, q in zip(found, p, strict=True)]
+def _corrected(found: list[Pair], untested: set[CellKey]) -> list[Pair]:
+    tested = [pair for pair in found if pair.key not in untested or pair.found.difference.value]
+    p = holm(np.array([pair.found.p_value for pair in tested]))
+    corrected = {pair.key: float(q) for pair, q in zip(tested, p, strict=True)}
+    return [replace(pair, p_holm=corrected.get(pair.key, math.nan)) for pair in found]
 
 
 def _score(a: Side, b: Side, key: CellKey) -> Pair | None:

@@ -21,6 +21,7 @@ from babelscope.report.names import (
     is_number,
     isolated,
     language_name,
+    measure_name,
     p_text,
     share_text,
 )
@@ -193,8 +194,9 @@ def _readable(part: Part) -> Iterator[Markup]:
 
 
 def _telling(frame: pl.DataFrame) -> Iterator[Markup]:
-    for outcome in frame["outcome"].unique(maintain_order=True):
-        own = frame.filter((pl.col("outcome") == outcome) & (pl.col("quantity") == "gain"))
+    for named in frame["outcome"].unique(maintain_order=True):
+        own = frame.filter((pl.col("outcome") == named) & (pl.col("quantity") == "gain"))
+        outcome = _outcome(named)
         sure = own.filter((pl.col("p_holm") < 0.05) & (pl.col("value") > 0))["name"].to_list()
         known = own.filter(pl.col("p_holm").is_finite()).height
         if not known:
@@ -210,6 +212,12 @@ def _telling(frame: pl.DataFrame) -> Iterator[Markup]:
             ).format(outcome, count_text(known, "measure"))
 
 
+def _outcome(named: str) -> str:
+    """Return an outcome of the predictors, "gain in mlqa_f1", in words: "Gain in MLQA F1"."""
+    what, joined, measure = named.partition(" in ")
+    return f"{what[:1].upper()}{what[1:]}{joined}{measure_name(measure) if joined else ''}"
+
+
 def _predictors(frame: pl.DataFrame) -> Table | None:
     """Return the table of regressions, errors out of sample."""
     rows: list[Row] = []
@@ -219,7 +227,8 @@ def _predictors(frame: pl.DataFrame) -> Table | None:
         gain = found["gain"]
         rows.append(
             (
-                *key,
+                _outcome(key[0]),
+                key[1],
                 _plain(found["error"]),
                 _plain(found["explained"]),
                 _plain(gain, 5),
