@@ -19,7 +19,6 @@ from babelscope.report.names import (
     is_number,
     isolated,
     language_name,
-    listed,
     measure_name,
     model_title,
     p_text,
@@ -157,7 +156,7 @@ def _sentences(a: Side, found: Sequence[Pair], kind: str) -> Iterator[Markup]:
     )
     if clear:
         named = [_named(a, p, p_text(p.p_holm)) for p in clear[:NAMED]]
-        yield Markup("The largest: {}.").format(listed(named))
+        yield Markup("The largest: {}.").format(Markup("; ").join(named))
     near = [(_more(p), p) for p in own if verdict(p) == "open" and _more(p) is not None]
     if near:
         near.sort(key=lambda found: (found[0] or 0, found[1].key))
@@ -165,7 +164,7 @@ def _sentences(a: Side, found: Sequence[Pair], kind: str) -> Iterator[Markup]:
         yield Markup(
             "Nearest to a decision, with the questions that would give 80 % power before "
             "correction if the differences are as large as they look: {}."
-        ).format(listed(named))
+        ).format(Markup("; ").join(named))
 
 
 def _more(pair: Pair) -> int | None:
