@@ -28,8 +28,9 @@ demo: $(STAMP)
 	$(BIN)/babelscope demo --out $(DEMO)
 	@echo "report: $(abspath $(DEMO))/report/index.html"
 
+# a thread a worker: two workers with two threads each wait for one another half of the time
 test: $(STAMP)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile -rs -m "not slow and not e2e"
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile -rs -m "not slow and not e2e"
 
 e2e: demo
 	BABELSCOPE_DEMO=$(DEMO) $(BIN)/pytest -rs -m e2e tests/e2e
