@@ -79,10 +79,13 @@ def summed_loss(parts: ModelParts, normed: Tensor, targets: Tensor) -> Tensor:
 
 
 def _piece(parts: ModelParts, states: Tensor, targets: Tensor) -> Tensor:
-    """Return a chunk's summed loss; its logits are made again for the gradient."""
+    """Return a chunk's summed loss; its logits are made again for the gradient.
+
+    Nothing is drawn in it: keeping the generators would make a GPU wait.
+    """
 
     def forward(states: Tensor) -> Tensor:
         return cross_entropy(unembed_hidden(parts, states), targets, reduction="sum")
 
-    loss: Tensor = checkpoint(forward, states, use_reentrant=False)
+    loss: Tensor = checkpoint(forward, states, use_reentrant=False, preserve_rng_state=False)
     return loss

@@ -11,7 +11,7 @@ import polars as pl
 from markupsafe import Markup
 
 from babelscope.report.alignment import AlignmentView, alignment_view
-from babelscope.report.cells import Number, Row, Table, number
+from babelscope.report.cells import Table
 from babelscope.report.classification import MATRICES, Classification, classification
 from babelscope.report.figures import Panel
 from babelscope.report.names import (
@@ -21,10 +21,9 @@ from babelscope.report.names import (
     is_number,
     isolated,
     language_name,
-    measure_name,
-    p_text,
     share_text,
 )
+from babelscope.report.predictors import predictors, telling
 from babelscope.report.probing import Probing, probing
 from babelscope.report.tables import Part, Tables, estimate
 from babelscope.report.words import Answer
@@ -67,7 +66,7 @@ def parts_of(tables: Tables) -> Parts:
         alignment_view(aligned.frame, aligned.settings) if aligned else None,
         probing(probed.frame, probed.settings) if probed else (),
         tuple(_classifications(given["classification"])) if "classification" in given else (),
-        _predictors(given["predictors"].frame) if "predictors" in given else None,
+        predictors(given["predictors"].frame) if "predictors" in given else None,
     )
 
 
@@ -101,7 +100,7 @@ def answers(tables: Tables) -> Iterator[Answer]:
         if found:
             yield Answer("What can be read from the layers?", found, "probes")
     if "predictors" in tables.parts:
-        found = tuple(_telling(tables.parts["predictors"].frame))
+        found = tuple(telling(tables.parts["predictors"].frame))
         if found:
             yield Answer("What predicts transfer here?", found, "predictors")
 
@@ -191,65 +190,3 @@ def _readable(part: Part) -> Iterator[Markup]:
             yield Markup("{}: in {} best at depth {} with {}, the control {}.").format(
                 found.title, isolated(str(row[0])), str(row[1]), str(row[4]), str(row[5])
             )
-
-
-def _telling(frame: pl.DataFrame) -> Iterator[Markup]:
-    for named in frame["outcome"].unique(maintain_order=True):
-        own = frame.filter((pl.col("outcome") == named) & (pl.col("quantity") == "gain"))
-        outcome = _outcome(named)
-        sure = own.filter((pl.col("p_holm") < 0.05) & (pl.col("value") > 0))["name"].to_list()
-        known = own.filter(pl.col("p_holm").is_finite()).height
-        if not known:
-            yield Markup("{}: too few languages to say.").format(outcome)
-        elif sure:
-            yield Markup("{}: better than script and family alone: {}.").format(
-                outcome, ", ".join(sure)
-            )
-        else:
-            yield Markup(
-                "{}: none of the {} predicts languages left out clearly better than script and "
-                "family alone."
-            ).format(outcome, count_text(known, "measure"))
-
-
-def _outcome(named: str) -> str:
-    """Return an outcome of the predictors, "gain in mlqa_f1", in words: "Gain in MLQA F1"."""
-    what, joined, measure = named.partition(" in ")
-    return f"{what[:1].upper()}{what[1:]}{joined}{measure_name(measure) if joined else ''}"
-
-
-def _predictors(frame: pl.DataFrame) -> Table | None:
-    """Return the table of regressions, errors out of sample."""
-    rows: list[Row] = []
-    for key in frame.select("outcome", "name").unique(maintain_order=True).rows():
-        own = frame.filter((pl.col("outcome") == key[0]) & (pl.col("name") == key[1]))
-        found = {r["quantity"]: r for r in own.iter_rows(named=True)}
-        gain = found["gain"]
-        rows.append(
-            (
-                _outcome(key[0]),
-                key[1],
-                _plain(found["error"]),
-                _plain(found["explained"]),
-                _plain(gain, 5),
-                number(gain["p_holm"], p_text(gain["p_holm"]) if is_number(gain["p_holm"]) else ""),
-                _plain(found["slope"]),
-                *(number(found["error"][k], str(found["error"][k])) for k in ("n", "languages")),
-            )
-        )
-    head = (
-        "Transfer as", "Known beside script and family", "Error, languages left out", "Explained",
-        "Drop of the squared error", "p after Holm", "Slope a standard deviation", "Pairs",
-        "Languages",
-    )  # fmt: skip
-    return Table("What predicts transfer", head, tuple(rows))
-
-
-def _plain(row: dict[str, Any], digits: int = 3) -> Number:
-    parts = tuple((name, row[name or "value"]) for name in ("", "low", "high"))
-    if not is_number(row["value"]):
-        return Number("no data", parts)
-    text = f"{row['value']:.{digits}f}"
-    if is_number(row["low"]):
-        text = f"{text} ({row['low']:.{digits}f} to {row['high']:.{digits}f})"
-    return Number(text, parts)
