@@ -55,7 +55,7 @@ def samples() -> list[Row]:
             "q1",
             (HOSTILE + " ଭାରତର ମୁଦ୍ରା ଭାରତୀୟ ଟଙ୍କା।", "ଭାରତର ମୁଦ୍ରା କ’ଣ?"),
             ["ଭାରତୀୟ ଟଙ୍କା"],
-            answer("", "ভারতীয় রুপি", "wrong_script", 0.0),
+            answer("", "ভারতীয় রুপি", "wrong_script", 0.0, language="undecided"),
             answer("or", "ଭାରତୀୟ ଟଙ୍କା", "exact", 1.0, stop="eos"),
             answer("ru-nllb", "рупия", "wrong_script", 0.125, language="rus_Cyrl"),
         ),

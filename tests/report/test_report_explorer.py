@@ -80,7 +80,8 @@ def test_every_answer_is_carried_as_the_study_has_it(tables: Tables) -> None:
             assert (cause, stop) == (given["cause"], given["stop"])
             assert (f1, exact) == (round(1000 * given["mlqa_f1"]), given["mlqa_em"])
             told_as = data["languages"][language][0] if language >= 0 else None
-            assert told_as == ("Russian" if given["language"] else None)
+            names = {"rus_Cyrl": "Russian", "undecided": "undecided", None: None}
+            assert told_as == names[given["language"]]
     first = data["examples"][0]
     assert HOSTILE in plain(data["texts"][first["prompts"][0]])
     assert plain(data["texts"][first["prompts"][0]]).endswith("\n\nQ: ଭାରତର ମୁଦ୍ରା କ’ଣ?\nA:")

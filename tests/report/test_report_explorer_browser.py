@@ -157,7 +157,7 @@ def test_answers_are_those_of_the_file(page: api.Page) -> None:
                 f"{100 * v['mlqa_f1']:.1f}",
                 "yes" if v["mlqa_em"] else "no",
                 stops[v["stop"]],
-                "Russian" if v["language"] else "not told",
+                {"rus_Cyrl": "Russian", "undecided": "undecided"}.get(v["language"], "not told"),
             ]
         whole = row["prompts"]["base"]
         named = STEERING.sub(lambda m: name_of(m[0]), whole)

@@ -17,6 +17,7 @@ from babelscope.report.names import (
     named,
     owner_key,
 )
+from babelscope.report.produced import PLACES
 from babelscope.report.tables import Tables, Variant, base_of
 from babelscope.report.texts import Text, told
 
@@ -79,12 +80,19 @@ def explorer(tables: Tables) -> Explorer | None:
         "variants": list(_variants(tables, list(packing.variants), list(models))),
         "causes": _words(kept, "cause", dict(CAUSES)),
         "stops": _words(kept, "stop", dict(STOPS)),
-        "languages": [[short(language_name(c)), language_tag(c)[0]] for c in packing.languages],
+        "languages": [_produced(code) for code in packing.languages],
         "texts": packing.texts,
         "examples": examples,
         "grids": grids.data,
     }
     return Explorer(data, _sampling(tables, len(kept)), _gridded(grids.asked, len(grids.places)))
+
+
+def _produced(code: str) -> list[str]:
+    """Return the name and the tag of a language that an answer came in, or why it has none."""
+    if code in PLACES:
+        return [PLACES[code], ""]
+    return [short(language_name(code)), language_tag(code)[0]]
 
 
 def _key(sample: Sample) -> tuple[str, str]:

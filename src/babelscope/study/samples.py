@@ -144,7 +144,7 @@ def _answer(scored: ScoredAnswer) -> dict[str, object]:
     return {
         "answer": scored.prediction,
         "cause": scored.cause.name,
-        "language": scored.cause.language,
+        "language": scored.produced,
         "stop": scored.stopped,
         "mlqa_em": float(scores.mlqa_em),
         "mlqa_f1": float(scores.mlqa_f1),
