@@ -126,3 +126,17 @@ def test_every_reading_of_the_lens_is_drawn(browser: api.Browser, report: Path) 
     assert "no change of mass by attention for Odia" in page.inner_text("#lens-none")
     assert complaints == []
     page.close()
+
+
+def test_the_command_is_selected_and_copied(browser: api.Browser, report: Path) -> None:
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(report.as_uri())
+    command = page.inner_text("pre.command")
+    assert command.startswith("babelscope run ")
+    page.click("pre.command + button")
+    page.wait_for_selector(".told:not(:empty)")
+    assert page.evaluate("getSelection().toString()") == command
+    assert page.inner_text(".told") == "copied"
+    assert page.evaluate("navigator.clipboard.readText()") == command
+    context.close()

@@ -107,6 +107,28 @@ const babelscope = (() => {
     if (!unpacked.has(id)) unpacked.set(id, inflate(id));
     return unpacked.get(id);
   };
+  // A command is selected when its button is pressed, and copied where the browser allows it.
+  for (const command of document.querySelectorAll("pre.command")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Copy";
+    button.setAttribute("aria-label", `Copy: ${command.getAttribute("aria-label").toLowerCase()}`);
+    command.after(button);
+    const told = document.createElement("span");
+    told.className = "told";
+    told.setAttribute("role", "status");
+    button.after(told);
+    button.addEventListener("click", async () => {
+      getSelection().selectAllChildren(command);
+      try {
+        await navigator.clipboard.writeText(command.textContent);
+        told.textContent = "copied";
+      } catch {
+        told.textContent = "selected: copy it by keyboard";
+      }
+    });
+  }
+
   const forget = (element) => { Plotly.purge(element); drawn.delete(element); };
   return { add, byId, colour, draw, fill, forget, plain, put, read, unpack };
 })();
