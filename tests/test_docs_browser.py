@@ -15,9 +15,6 @@ sys.path.insert(0, str(ROOT / "tools"))
 from doc_site import faults, finish  # noqa: E402  # beside the package, not in it
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -39,22 +36,22 @@ def test_a_site_is_whole(site: Path) -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
-def test_a_site_works_from_disk_without_a_network(site: Path, width: int, scheme: str) -> None:
+def test_a_site_works_from_disk_without_a_network(
+    browser: api.Browser, site: Path, width: int, scheme: str
+) -> None:
     complaints: list[str] = []
     requests: list[str] = []
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        view = {"width": width, "height": 900}
-        page = browser.new_page(viewport=view, color_scheme=scheme)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto((site / "metrics.html").as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        page.keyboard.press("/")
-        page.keyboard.type("mantel")
-        page.wait_for_selector("text=alignment.parquet")
-        browser.close()
+    view = {"width": width, "height": 900}
+    page = browser.new_page(viewport=view, color_scheme=scheme)
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto((site / "metrics.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.keyboard.press("/")
+    page.keyboard.type("mantel")
+    page.wait_for_selector("text=alignment.parquet")
+    page.close()
     assert complaints == []
     assert requests
     assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
+from pages import until
 
 if TYPE_CHECKING:
     from playwright import sync_api as api
@@ -33,9 +33,5 @@ class Opened:
         self.until(DRAWN)
 
     def until(self, holds: str) -> None:
-        """Wait until an expression holds; the page's policy forbids Playwright's own waiting."""
-        for _ in range(600):
-            if self.page.evaluate(holds):
-                return
-            self.page.wait_for_timeout(50)
-        pytest.fail(f"after 30 s not yet: {holds}")
+        """Wait until an expression holds."""
+        until(self.page, holds)

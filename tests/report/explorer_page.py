@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import zlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from fake_examples import SPOILT
+from pages import until
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 READY = "document.documentElement.dataset.examples === 'ready'"
 
 
@@ -27,15 +24,6 @@ def go(page: Any, report: Path, place: str = "") -> None:
     """Open a report and wait for its explorer; `page` is one of playwright."""
     page.goto(f"{report.as_uri()}{place}")
     until(page, READY)
-
-
-def until(page: Any, expression: str) -> None:
-    """Wait for an expression to hold, polled from here: the page's policy forbids it to itself."""
-    for _ in range(600):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(f"never: {expression}")
 
 
 def link(target: str, key: str) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,6 @@ from babelscope.study.align_plan import AlignPlan
 from babelscope.study.align_tables import SCHEMA, States, alignment_table, map_sample
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 
 LANGUAGES = ("en", "de", "hi", "mr")
 DEPTHS, WIDTH = 3, 8
@@ -182,15 +179,6 @@ def page_of(view: AlignmentView) -> str:
     )
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[api.Browser]:
-    with api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield running
-        running.close()
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_the_panel_draws_and_follows_its_controls(
     browser: api.Browser, view: AlignmentView, tmp_path: Path, width: int, scheme: str

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from explorer_page import CHROMIUM, FLAGS, ODIA, go
+from explorer_page import ODIA, go
 from fake_examples import ANSWERS, DEPTHS, PROMPT, VOCABULARY, leading, probability
 from fake_study import make_study
 
@@ -15,7 +15,6 @@ from babelscope.report.html import asset
 from babelscope.report.page import write_report
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 
 COLUMNS = len(PROMPT) + 2
 FOCUS = "[document.activeElement.dataset.row, document.activeElement.dataset.column].map(Number)"
@@ -24,14 +23,6 @@ FOCUS = "[document.activeElement.dataset.row, document.activeElement.dataset.col
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(make_study(tmp_path_factory.mktemp("explorer")))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[api.Browser]:
-    with api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield running
-        running.close()
 
 
 @pytest.fixture

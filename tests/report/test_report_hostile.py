@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from explorer_page import CHROMIUM, FLAGS, READY, until
+from explorer_page import READY
 from hostile import hostile_study
 from nasty import NASTY, SURROGATES
+from pages import until
 
 from babelscope.controls import STEERING, name_of
 from babelscope.report.compare import write_comparison
@@ -17,7 +18,6 @@ from babelscope.report.explorer import ANSWER_SHOWN, PROMPT_HEAD, PROMPT_TAIL
 from babelscope.report.page import write_report
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 
 DRAWN = "[...document.querySelectorAll('.plot')].every(p => p.hidden || p.querySelector('svg'))"
 CURRENT = """() => ({
@@ -115,14 +115,6 @@ def report(folder: Path) -> Path:
 def comparison(folder: Path) -> Path:
     write_comparison(folder, folder, folder / "beside")
     return next((folder / "beside").rglob("index.html"))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[api.Browser]:
-    with api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield running
-        running.close()
 
 
 def test_there_are_thirty_and_more() -> None:

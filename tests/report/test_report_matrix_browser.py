@@ -8,14 +8,13 @@ from urllib.parse import quote
 
 import polars as pl
 import pytest
-from explorer_page import CHROMIUM, FLAGS, until
 from fake_study import SOURCES, TARGETS, make_study
+from pages import until
 
 from babelscope.languages import language
 from babelscope.report.page import write_report
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 
 TWINS = (*SOURCES, ("or-nllb", "ory_Orya", "nllb"))
 ADDRESS = "#cell/default/or/ell_Grek"
@@ -45,14 +44,6 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_study(tmp_path_factory.mktemp("matrix"), sources=TWINS)
     write_report(folder)
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[api.Browser]:
-    with api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield running
-        running.close()
 
 
 @pytest.fixture
