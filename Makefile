@@ -63,7 +63,6 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/tuning.py
 	$(BIN)/python benchmarks/report_size.py
 	$(BIN)/python benchmarks/probes.py
-	$(BIN)/python benchmarks/hidden.py
 	$(BIN)/python benchmarks/growth.py
 
 clean:

@@ -28,7 +28,7 @@ def cell(variant: Variant, target: str, f1: tuple[float, ...]) -> CellScores:
     ids = tuple(f"q{n}" for n in range(len(f1)))
     counts = AnswerCounts(len(f1), 0, 0)
     scores = {"mlqa_f1": np.array(f1)}
-    return CellScores(Cell(variant, "qa", target), ids, ids, scores, (), counts, 0)
+    return CellScores(Cell(variant, "qa", target), ids, ids, scores, (), counts, 0, 0)
 
 
 def cells_of(scores: dict[Variant, tuple[float, ...]], target: str = "eng_Latn") -> Cells:

@@ -71,6 +71,18 @@ def test_a_group_needs_shared_ids() -> None:
     np.testing.assert_array_equal(made[BASE, "qa", "group:both"].values["mlqa_em"], [1.0, 0.5])
 
 
+def test_the_undecided_of_a_group_are_those_of_its_targets() -> None:
+    # a wrong answer of few letters: in which of two languages of one script cannot be told
+    x = scored(["no", "a"], ["a", "a"])
+    y = scored(["no", "so"], ["a", "a"])
+    assert (x.undecided, y.undecided) == (1, 2)
+    cells = {(BASE, "qa", "x"): x, (BASE, "qa", "y"): y}
+    cells |= group_cells(cells, {"both": ["x", "y"]})
+    rows = tables.results("m", cells).to_dicts()
+    told = {r["target"]: (r["value"], r["n"]) for r in rows if r["measure"] == "undecided"}
+    assert told == {"x": (1.0, 2), "y": (2.0, 2), "group:both": (3.0, 4)}
+
+
 def test_gains_are_corrected_over_sources_and_targets_together() -> None:
     golds = [f"g{i}" for i in range(12)]
     wrong = ["no"] * 12

@@ -34,7 +34,10 @@ MEANS = (
 
 @dataclass(frozen=True, slots=True)
 class CellScores:
-    """A cell's scored answers; `values` holds an array (items,) for each measure."""
+    """A cell's scored answers; `values` holds an array (items,) for each measure.
+
+    `undecided` counts the answers whose language was asked for and could not be told.
+    """
 
     cell: Cell
     contexts: tuple[str, ...]
@@ -43,6 +46,7 @@ class CellScores:
     scored: tuple[ScoredAnswer, ...]
     counts: AnswerCounts
     dropped: int
+    undecided: int
 
 
 def score_cell(
@@ -76,6 +80,7 @@ def score_cell(
         tuple(scored),
         counts,
         sum(questions.dropped.values()),
+        sum(s.cause.language_undecided for s in scored),
     )
 
 
@@ -163,5 +168,6 @@ def group_cells(
                 (),
                 counts,
                 sum(m.dropped for m in members),
+                sum(m.undecided for m in members),
             )
     return made

@@ -114,7 +114,7 @@ def _counts(members: Sequence[CellScores]) -> dict[str, Estimate]:
     counts = {
         "truncated": sum(m.counts.truncated for m in members),
         "gold_lost": sum(m.counts.gold_lost for m in members),
-        "undecided": sum(s.cause.language_undecided for m in members for s in m.scored),
+        "undecided": sum(m.undecided for m in members),
         "dropped": members[0].dropped,
     }
     return {name: Estimate(float(c), float(c), float(c), n) for name, c in counts.items()}
