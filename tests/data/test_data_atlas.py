@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -126,3 +128,25 @@ def test_unknown_splits_are_refused(split: str) -> None:
 def test_a_language_that_atlas_has_not_is_refused() -> None:
     with pytest.raises(DataError, match="xho_Latn"):
         atlas.questions("xh")
+
+
+def test_weekdays_are_in_their_own_language_whoever_asked_babel_first() -> None:
+    # Babel lends a table of days to all locales without one; filled in Urdu here, as Urdu first asked
+    script = (
+        "from babel import Locale; Locale.parse('ur').days['stand-alone']['wide'][0]\n"
+        "from babelscope.data import atlas; print(len(atlas.territories()))\n"
+        "print(*(n for c in ('swh_Latn', 'eus_Latn', 'fin_Latn') for n in weekdays(c)))"
+    )
+    helper = (
+        "def weekdays(code):\n"
+        "    found = {e.answers[0] for e in atlas.questions(code, 'test').examples if e.kind == 'weekday'}\n"
+        "    return sorted(found)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", helper + script], capture_output=True, text=True, check=True
+    )
+    count, days = done.stdout.splitlines()
+    assert int(count) == len(atlas.territories())
+    told = set(days.split())
+    assert {"Jumatatu", "Jumapili", "astelehena", "igandea", "maanantai", "sunnuntai"} <= told
+    assert all(script_of(letter) == "Latn" for letter in "".join(told) if letter.isalpha())

@@ -130,6 +130,10 @@ def _native(name: str, code: str) -> bool:
     return bool(letters) and letters.count("Latn") * 2 <= len(letters)
 
 
+OWN_STAND_ALONE = ("fi", "ml")
+"""Locales whose names of days by themselves are not those in dates (CLDR 47, of the 32 here)."""
+
+
 @cache
 def _locale(code: str) -> Locale:
     return Locale.parse(WORDS[code].locale)
@@ -145,7 +149,10 @@ def _lookup(code: str, field: str, territory: Territory) -> str | None:
         return locale.languages.get(territory.language)
     if field == "script":
         return locale.scripts.get(territory.script)
-    return locale.days["stand-alone"]["wide"][territory.weekday]
+    # Babel shares one table of stand-alone names between all locales that have none of their own,
+    # and whichever is asked first fills it; the names in dates are each locale's own
+    use = "stand-alone" if locale.language in OWN_STAND_ALONE else "format"
+    return locale.days[use]["wide"][territory.weekday]
 
 
 def name_of(territory: Territory, field: str, code: str) -> str:

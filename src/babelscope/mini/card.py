@@ -52,6 +52,7 @@ def card_text(card: dict[str, Any]) -> str:
         f"Exact match on atlas's split `test` (first {card['questions']} questions a language, "
         "territories never asked of in pre-training), greedy.",
         _scores(card),
+        *([card["note"]] if "note" in card else []),
         "## Planted interference",
         _interference(card),
     ]
