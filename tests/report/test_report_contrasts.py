@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -153,7 +154,9 @@ def test_what_is_open_is_said_with_its_price(tables: Tables) -> None:
     said = text(answer.sentences)
     assert "on average over 6 targets the data do not tell them apart: " in said
     more = round(own.found.questions_needed) - 40
-    assert f"about {more:,} more questions would decide." in said
+    assert (
+        f"about {more:,} more questions would decide with 80 % power and before correction." in said
+    )
     assert "Clear in" not in said
 
 
@@ -203,5 +206,41 @@ def test_the_page_holds_the_sentences_and_their_tables(folder: Path) -> None:
     page = write_report(folder).read_text(encoding="utf-8")
     assert words.BETTER in page
     assert words.GROUPS in page
-    assert page.count("Better data against worse in one language") == 2  # a caption, spoken too
+    assert page.count("Sources of one language compared") == 2  # a caption, spoken too
     assert "Gains of groups compared" in page
+
+
+@pytest.mark.parametrize("has_table", [True, False])
+def test_sources_that_nothing_tells_apart_are_not_called_better(
+    folder: Path, tmp_path: Path, has_table: bool
+) -> None:
+    alike = tmp_path / "alike"
+    shutil.copytree(folder, alike)
+    if has_table:
+        quality = pl.read_parquet(folder / "quality.parquet")
+        same = pl.lit(0.5).alias("gold_verbatim"), pl.lit(40.0).alias("chrf")
+        quality.with_columns(same).write_parquet(alike / "quality.parquet")
+    else:
+        (alike / "quality.parquet").unlink()
+    tables = read_study(alike)
+    found = contrasts(tables)
+    answer = words.better_data(tables, found)
+    assert answer is not None
+    said = text(answer.sentences)
+    # in the order of the plan, which names the translated data first: a loss of 40 points
+    lead = "Odia (nllb) against Odia (human) (the table of data does not say whose data are better)"
+    assert said.startswith(f"{lead}: on average over 6 targets the first gains less, by −4")
+    assert "transfers" not in said
+    table = words.data_table(tables, found)
+    assert table.head[:4] == ("First", "Second", "Target", "Told apart by")
+    assert {row[3] for row in table.rows} == {"—"}
+    page = write_report(alike).read_text(encoding="utf-8")
+    assert page.count("Sources of one language compared") == 2
+    assert ("No table on the quality of the training data" in page) != has_table
+
+
+def test_the_table_says_what_tells_the_data_apart(tables: Tables) -> None:
+    rows = words.data_table(tables, contrasts(tables)).rows
+    assert {row[:2] for row in rows} == {("Odia (human)", "Odia (nllb)")}
+    told = {str(row[3]).replace("\u00a0", " ") for row in rows}
+    assert told == {"gold verbatim in its context 84.5 % and 19.4 %"}

@@ -38,6 +38,8 @@ QUALITY_WORDS = {
     "sentences_kept": "sentences kept",
     "identified": "records identified as the language",
 }
+POWER = "with 80\u00a0% power and before correction"
+UNRANKED = "the table of data does not say whose data are better"
 NO_SCORES = (
     "The study’s scores of questions do not pair: no common ids, or made by an older version."
 )
@@ -70,7 +72,10 @@ def _told(sentences: Sequence[Markup], pairs: Sequence[object]) -> tuple[Markup,
 def _rivals(tables: Tables, own: Sequence[Contrast]) -> Iterator[Markup]:
     head = own[0]
     names = [strong(source_name(tables, s)) for s in (head.first, head.second)]
-    lead = Markup("{} against {}{}").format(*names, _quality(tables, head.first, head.second))
+    ranked = quality_of(tables, head.first, head.second) is not None
+    verb, sides = ("transfers", QUALITY_SIDES) if ranked else ("gains", GAIN_SIDES)
+    told_by = _quality(tables, head.first, head.second) or UNRANKED
+    lead = Markup("{} against {} ({})").format(*names, told_by)
     lead += _recipe(tables, head.recipe)
     singles = [c for c in own if c.where != MEAN]
     mean = next((c for c in own if c.where == MEAN), singles[0] if len(singles) == 1 else None)
@@ -78,14 +83,14 @@ def _rivals(tables: Tables, own: Sequence[Contrast]) -> Iterator[Markup]:
         over = Markup("on average over {}").format(count_text(mean.count, "target"))
         if mean.where != MEAN:
             over = Markup("in {}").format(isolated(language_name(mean.where)))
-        told = _verdict(mean, Markup("the first transfers"), QUALITY_SIDES)
+        told = _verdict(mean, Markup("the first {}").format(verb), sides)
         yield Markup("{}: {} {}.").format(lead, over, told)
     clear = [c for c in singles if is_sure(c.row)] if mean is not singles[0] else []
     if clear:
-        text = Markup("Clear in {} of {}: the first transfers {}.")
+        text = Markup("Clear in {} of {}: the first {} {}.")
         parts = [(c, language_name(c.where), "in") for c in clear]
-        told = _each(parts, QUALITY_SIDES)
-        yield text.format(len(clear), count_text(len(singles), "target"), told)
+        told = _each(parts, sides)
+        yield text.format(len(clear), count_text(len(singles), "target"), verb, told)
     elif mean is None:
         text = Markup("{}: no difference in {} is clear.")
         yield text.format(lead, count_text(len(singles), "target"))
@@ -111,13 +116,14 @@ def _side(found: Contrast, words: tuple[str, str]) -> str:
 QUALITY_SIDES, GAIN_SIDES = ("better", "worse"), ("more", "less")
 
 
-def _quality(tables: Tables, one: str, other: str) -> Markup:
+def _quality(tables: Tables, one: str, other: str) -> str:
+    """Return "gold verbatim in its context 84.5 % and 19.4 %", or "" where nothing differs."""
     told = quality_of(tables, one, other)
     if told is None:
-        return Markup(" (the table of data tells them not apart)")
+        return ""
     name, a, b = told
     values = (f"{a:.1f}", f"{b:.1f}") if name == "chrf" else (share_text(a, 1), share_text(b, 1))
-    return Markup(" ({} {} and {})").format(QUALITY_WORDS[name], *values)
+    return "{} {} and {}".format(QUALITY_WORDS[name], *values)
 
 
 def _verdict(found: Contrast, sure: Markup, words: tuple[str, str]) -> Markup:
@@ -130,7 +136,7 @@ def _verdict(found: Contrast, sure: Markup, words: tuple[str, str]) -> Markup:
     needed = (
         "too near to zero to say how many questions would decide"
         if extra is None
-        else f"about {count_text(extra, 'more question')} would decide"
+        else f"about {count_text(extra, 'more question')} would decide {POWER}"
         if extra
         else "enough for itself, not after correction"
     )
@@ -177,14 +183,15 @@ def _group(tables: Tables, own: Sequence[Contrast]) -> Iterator[Markup]:
 
 
 def data_table(tables: Tables, found: Contrasts) -> Table:
-    """Return every contrast of sources of one language, the better data first."""
+    """Return every contrast of sources of one language, better data first where told apart."""
     rows: list[Row] = []
     for c in found.data:
         where = language_name(c.where) if c.where else f"mean over {c.count}"
         names = (variant_name(tables, Variant(c.recipe, s)) for s in (c.first, c.second))
-        rows.append((*names, where, *_numbers(c)))
-    head = ("Better data", "Worse data", "Target", "Better − worse (95 %)", *HEADS)
-    caption = "Better data against worse in one language, on the same questions, points of 100"
+        told_by = _quality(tables, c.first, c.second) or "—"
+        rows.append((*names, where, told_by, *_numbers(c)))
+    head = ("First", "Second", "Target", "Told apart by", "First − second (95 %)", *HEADS)
+    caption = "Sources of one language compared, on the same questions, points of 100"
     return Table(caption, head, tuple(rows), names=3)
 
 
