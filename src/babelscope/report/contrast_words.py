@@ -1,4 +1,4 @@
-"""Better data and named groups: the sentences and the tables of a study's paired contrasts."""
+"""Sources of one language: the sentences and the table of their contrasts, and words for any."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from babelscope.report.contrasts import (
     MOST_PAIRS,
     Contrast,
     Contrasts,
-    group_pairs,
     quality_of,
     rival_sources,
 )
@@ -27,11 +26,11 @@ from babelscope.report.names import (
     source_name,
     variant_name,
 )
+from babelscope.report.questions import question_cells
 from babelscope.report.tables import Tables, Variant, is_sure
 from babelscope.report.words import NAMED, Answer, change, more_questions, strong
 
 BETTER = "Did better data in one language transfer better?"
-GROUPS = "Which group of languages gains more?"
 QUALITY_WORDS = {
     "gold_verbatim": "gold verbatim in its context",
     "chrf": "chrF against the human set",
@@ -52,14 +51,24 @@ def better_data(tables: Tables, found: Contrasts) -> Answer | None:
         return None
     sentences: list[Markup] = []
     for recipe in tables.plan["recipes"]:
-        for one, other in pairs:
+        for one, other in pairs[:MOST_PAIRS]:
             own = [c for c in found.data if (c.recipe, c.first, c.second) == (recipe, one, other)]
             if own:
                 sentences += _rivals(tables, own)
-    return Answer(BETTER, _told(sentences, pairs), "quality")
+            elif tables.scores is not None and not _meet(tables, recipe, one, other):
+                names = (strong(source_name(tables, s)) for s in (one, other))
+                text = Markup("{} against {}{}: no target has scores of both.")
+                sentences.append(text.format(*names, recipe_note(tables, recipe)))
+    return Answer(BETTER, told_with_cut(sentences, pairs), "quality")
 
 
-def _told(sentences: Sequence[Markup], pairs: Sequence[object]) -> tuple[Markup, ...]:
+def _meet(tables: Tables, recipe: str, one: str, other: str) -> bool:
+    """Whether any target of the plan has scores of both sources."""
+    cells = question_cells(tables)
+    return any({(recipe, s, t) for s in (one, other)} <= set(cells) for t in tables.plan["targets"])
+
+
+def told_with_cut(sentences: Sequence[Markup], pairs: Sequence[object]) -> tuple[Markup, ...]:
     """Return the sentences with the number of pairs that were left out; never none at all."""
     if not sentences:
         return (Markup(NO_SCORES),)
@@ -76,27 +85,29 @@ def _rivals(tables: Tables, own: Sequence[Contrast]) -> Iterator[Markup]:
     verb, sides = ("transfers", QUALITY_SIDES) if ranked else ("gains", GAIN_SIDES)
     told_by = _quality(tables, head.first, head.second) or UNRANKED
     lead = Markup("{} against {} ({})").format(*names, told_by)
-    lead += _recipe(tables, head.recipe)
+    lead += recipe_note(tables, head.recipe)
     singles = [c for c in own if c.where != MEAN]
     mean = next((c for c in own if c.where == MEAN), singles[0] if len(singles) == 1 else None)
     if mean is not None:
-        over = Markup("on average over {}").format(count_text(mean.count, "target"))
+        planned = len(tables.plan["targets"])
+        some = "" if mean.count == planned else f"{mean.count} of "
+        over = Markup("on average over {}{}").format(some, count_text(planned, "target"))
         if mean.where != MEAN:
             over = Markup("in {}").format(isolated(language_name(mean.where)))
-        told = _verdict(mean, Markup("the first {}").format(verb), sides)
+        told = verdict(mean, Markup("the first {}").format(verb), sides)
         yield Markup("{}: {} {}.").format(lead, over, told)
     clear = [c for c in singles if is_sure(c.row)] if mean is not singles[0] else []
     if clear:
         text = Markup("Clear in {} of {}: the first {} {}.")
         parts = [(c, language_name(c.where), "in") for c in clear]
-        told = _each(parts, sides)
+        told = each(parts, sides)
         yield text.format(len(clear), count_text(len(singles), "target"), verb, told)
     elif mean is None:
         text = Markup("{}: no difference in {} is clear.")
         yield text.format(lead, count_text(len(singles), "target"))
 
 
-def _each(found: Sequence[tuple[Contrast, str, str]], words: tuple[str, str]) -> Markup:
+def each(found: Sequence[tuple[Contrast, str, str]], words: tuple[str, str]) -> Markup:
     """Return "better in Greek, by +3.2 (...) points (p = ...); worse in ...", the largest first."""
     order = sorted(found, key=lambda part: -abs(part[0].row["difference"]))
     named = [
@@ -126,7 +137,7 @@ def _quality(tables: Tables, one: str, other: str) -> str:
     return "{} {} and {}".format(QUALITY_WORDS[name], *values)
 
 
-def _verdict(found: Contrast, sure: Markup, words: tuple[str, str]) -> Markup:
+def verdict(found: Contrast, sure: Markup, words: tuple[str, str]) -> Markup:
     """Return "the first transfers better, by +3.2 (...) points (p = ...)", or what is not known."""
     row = found.row
     if is_sure(row):
@@ -144,42 +155,11 @@ def _verdict(found: Contrast, sure: Markup, words: tuple[str, str]) -> Markup:
     return text.format(change(row), p_text(found.p_holm), needed)
 
 
-def _recipe(tables: Tables, recipe: str) -> Markup:
+def recipe_note(tables: Tables, recipe: str) -> Markup:
+    """Return ", recipe NAME", or nothing where the study has but one."""
     if len(tables.plan["recipes"]) < 2:
         return Markup("")
     return Markup(", recipe {}").format(isolated(recipe_name(tables, recipe)))
-
-
-def groups_compared(tables: Tables, found: Contrasts) -> Answer | None:
-    """Say which of the plan's groups gains more, on average and by source; None without two."""
-    pairs = list(group_pairs(tables))
-    if not pairs or not tables.plan["sources"]:
-        return None
-    sentences: list[Markup] = []
-    for recipe in tables.plan["recipes"]:
-        for one, other in pairs:
-            own = [c for c in found.groups if (c.recipe, c.first, c.second) == (recipe, one, other)]
-            if own:
-                sentences += _group(tables, own)
-    return Answer(GROUPS, _told(sentences, pairs), "groups")
-
-
-def _group(tables: Tables, own: Sequence[Contrast]) -> Iterator[Markup]:
-    singles = [c for c in own if c.where != MEAN]
-    mean = next((c for c in own if c.where == MEAN), singles[0])
-    one, other = strong(mean.first), strong(mean.second)
-    over = Markup("on average over {}").format(count_text(mean.count, "source"))
-    if mean.where != MEAN:
-        over = Markup("after tuning on {}").format(isolated(source_name(tables, mean.where)))
-    told = _verdict(mean, Markup("{} gains").format(one), GAIN_SIDES)
-    recipe = _recipe(tables, mean.recipe)
-    yield Markup("{} against {}{}: {} {}.").format(one, other, recipe, over, told)
-    clear = [c for c in singles if is_sure(c.row)] if mean.where == MEAN else []
-    if clear:
-        text = Markup("Clear for {} of {}: {} gains {}.")
-        parts = [(c, source_name(tables, c.where), "after tuning on") for c in clear]
-        told = _each(parts, GAIN_SIDES)
-        yield text.format(len(clear), count_text(len(singles), "source"), one, told)
 
 
 def data_table(tables: Tables, found: Contrasts) -> Table:
@@ -189,30 +169,17 @@ def data_table(tables: Tables, found: Contrasts) -> Table:
         where = language_name(c.where) if c.where else f"mean over {c.count}"
         names = (variant_name(tables, Variant(c.recipe, s)) for s in (c.first, c.second))
         told_by = _quality(tables, c.first, c.second) or "—"
-        rows.append((*names, where, told_by, *_numbers(c)))
+        rows.append((*names, where, told_by, *numbers(c)))
     head = ("First", "Second", "Target", "Told apart by", "First − second (95 %)", *HEADS)
     caption = "Sources of one language compared, on the same questions, points of 100"
     return Table(caption, head, tuple(rows), names=3)
 
 
-def group_table(tables: Tables, found: Contrasts) -> Table:
-    """Return every contrast of two groups' gains."""
-    rows: list[Row] = []
-    for c in found.groups:
-        where = variant_name(tables, Variant(c.recipe, c.where)) if c.where else ""
-        told = (
-            where
-            or f"mean over {count_text(c.count, 'source')}{_recipe(tables, c.recipe).striptags()}"
-        )
-        rows.append((c.first, c.second, told, *_numbers(c)))
-    head = ("Group", "Against", "Model", "Gain − gain (95 %)", *HEADS)
-    return Table("Gains of groups compared, points of 100", head, tuple(rows), names=3)
-
-
 HEADS = ("p", "p after Holm", "Paired seeds", "Questions needed", "n")
 
 
-def _numbers(c: Contrast) -> tuple[Text, ...]:
+def numbers(c: Contrast) -> tuple[Text, ...]:
+    """Return a contrast's cells under its difference and `HEADS`."""
     needed = c.found.questions_needed
     n = c.found.difference.n
     return (

@@ -12,8 +12,14 @@ import polars as pl
 
 from babelscope.measure.stats import compare, holm
 from babelscope.records import Comparison
-from babelscope.report.names import is_number
-from babelscope.report.questions import Cells, aligned, question_cells, shared_questions
+from babelscope.report.names import is_number, same_language, source_language
+from babelscope.report.questions import (
+    Cells,
+    aligned,
+    question_cells,
+    shared_questions,
+    values_of,
+)
 from babelscope.report.tables import Tables, Variant, base_of
 
 MEAN = ""
@@ -29,13 +35,18 @@ QUALITIES = {
 """What tells better data from worse, the first that differs by at least this much."""
 
 
+Sides = tuple[tuple[str, ...], tuple[str, ...]]
+"""The targets of a first group and of a second."""
+
+
 @dataclass(frozen=True)
 class Contrast:
     """The first minus the second, on the same questions of one target or of several.
 
     `first` and `second` are sources or groups; `where` is a target (of sources) or a source (of
-    groups), `MEAN` over `count` of them. `p_holm` is corrected over all contrasts of its kind;
-    those over several are a family of their own, as they repeat the others.
+    groups), `MEAN` over `count` of them; `targets` are those of two groups. `p_holm` is corrected
+    over all contrasts of its kind; those over several are a family of their own, as they repeat
+    the others.
     """
 
     recipe: str
@@ -46,6 +57,7 @@ class Contrast:
     found: Comparison
     seeds: str
     p_holm: float = float("nan")
+    targets: Sides = ((), ())
 
     @property
     def row(self) -> dict[str, Any]:
@@ -62,11 +74,38 @@ class Contrast:
 
 
 @dataclass(frozen=True)
+class Members:
+    """Who takes part in the contrasts of two groups under a recipe, and who does not.
+
+    `sides` are the targets of both groups; `taken` has those that each source is judged by, all but
+    its own language. `emptied` are sources with no target left in one group, `missing` those
+    without scores, their own or their base's, of the targets named.
+    """
+
+    recipe: str
+    base: str
+    pair: tuple[str, str]
+    sides: Sides
+    taken: dict[str, Sides]
+    emptied: list[str]
+    missing: dict[str, tuple[str, ...]]
+
+    def used(self, sources: Sequence[str]) -> Sides:
+        """Return the targets of both groups that at least one of the sources is judged by."""
+        first, second = (
+            tuple(t for t in codes if any(t in self.taken[s][place] for s in sources))
+            for place, codes in enumerate(self.sides)
+        )
+        return first, second
+
+
+@dataclass(frozen=True)
 class Contrasts:
-    """The contrasts of a study: better data minus worse of one language, and group minus group."""
+    """The contrasts of a study: source minus source of one language, and group minus group."""
 
     data: tuple[Contrast, ...]
     groups: tuple[Contrast, ...]
+    members: tuple[Members, ...] = ()
 
 
 def contrasts(tables: Tables) -> Contrasts:
@@ -81,8 +120,9 @@ def contrasts(tables: Tables) -> Contrasts:
         return Contrasts((), ())
     cells = question_cells(tables)
     data = [c for r in tables.plan["recipes"] for c in _data(tables, cells, r, rivals)]
-    groups = [c for r in tables.plan["recipes"] for c in _groups(tables, cells, r, named)]
-    return Contrasts(_corrected(data), _corrected(groups))
+    members = [_members(tables, cells, r, p) for r in tables.plan["recipes"] for p in named]
+    groups = [c for own in members for c in _groups(cells, own)]
+    return Contrasts(_corrected(data), _corrected(groups), tuple(members))
 
 
 def rival_sources(tables: Tables) -> Iterator[tuple[str, str]]:
@@ -148,30 +188,59 @@ def _contrast(
         yield Contrast(*key, count, compare(one, other, contexts), seeds)
 
 
-def _groups(
-    tables: Tables, cells: Cells, recipe: str, named: Sequence[tuple[str, str]]
-) -> Iterator[Contrast]:
+def outside(tables: Tables) -> dict[str, tuple[str, ...]]:
+    """Return by group the languages it names that are no targets of the study, if any."""
+    targets = tables.plan["targets"]
     groups: Mapping[str, Sequence[str]] = tables.plan.get("groups") or {}
+    found = {name: tuple(t for t in codes if t not in targets) for name, codes in groups.items()}
+    return {name: codes for name, codes in found.items() if codes}
+
+
+def _members(tables: Tables, cells: Cells, recipe: str, pair: tuple[str, str]) -> Members:
+    """Return who takes part; a language's own data say nothing about the group it is in."""
+    targets = tables.plan["targets"]
     base = base_of(tables, Variant(recipe, "-")).recipe
-    for pair in named:
-        targets = [groups[name] for name in pair]
-        wanted = [*targets[0], *targets[1]]
-        sources = [
-            s["name"]
-            for s in tables.plan["sources"]
-            if all({(recipe, s["name"], t), (base, "", t)} <= set(cells) for t in wanted)
-        ]
-        if not (all(targets) and sources):
-            continue
-        owners = [(base, ""), *((recipe, s) for s in sources)]
-        ids, contexts = shared_questions([cells[r, s, t] for r, s in owners for t in wanted])
-        if not ids:
-            continue
-        before, _ = aligned([[cells[base, "", t] for t in codes] for codes in targets], ids)
-        over = [(s, [s]) for s in sources] + ([(MEAN, sources)] if len(sources) > 1 else [])
-        for where, chosen in over:
-            sides = [[cells[recipe, s, t] for s in chosen for t in codes] for codes in targets]
-            tuned, seeds = aligned(sides, ids)
-            gains = [after - then for after, then in zip(tuned, before, strict=True)]
-            found = compare(gains[0], gains[1], contexts)
-            yield Contrast(recipe, *pair, where, len(chosen), found, seeds)
+    first, second = (tuple(t for t in tables.plan["groups"][n] if t in targets) for n in pair)
+    found = Members(recipe, base, pair, (first, second), {}, [], {})
+    for source in (s["name"] for s in tables.plan["sources"]):
+        own = source_language(tables, source)
+        one, other = (
+            tuple(t for t in codes if not same_language(own, t)) for codes in (first, second)
+        )
+        absent = tuple(
+            t
+            for t in dict.fromkeys((*one, *other))
+            if not {(recipe, source, t), (base, "", t)} <= set(cells)
+        )
+        if not (one and other):
+            found.emptied.append(source)
+        elif absent:
+            found.missing[source] = absent
+        else:
+            found.taken[source] = (one, other)
+    return found
+
+
+def _groups(cells: Cells, own: Members) -> Iterator[Contrast]:
+    """Yield the contrasts of two groups: by source, and the mean of the sources' differences."""
+    wanted = dict.fromkeys(
+        (s, t) for s, sides in own.taken.items() for codes in sides for t in codes
+    )
+    before = {t: cells[own.base, "", t] for _, t in wanted}
+    frames = [*before.values(), *(cells[own.recipe, s, t] for s, t in wanted)]
+    ids, contexts = shared_questions(frames) if frames else ([], [])
+    if not ids:
+        return
+    base = {t: values_of(frame, ids)[1].mean(axis=0, keepdims=True) for t, frame in before.items()}
+    over = [(s, [s]) for s in own.taken]
+    over += [(MEAN, list(own.taken))] if len(own.taken) > 1 else []
+    for where, chosen in over:
+        # first, second, first, second ...: each source with its own targets
+        sides = [(s, codes) for s in chosen for codes in own.taken[s]]
+        tuned, seeds = aligned([[cells[own.recipe, s, t] for t in c] for s, c in sides], ids)
+        then = [np.mean([base[t] for t in codes], axis=0) for _, codes in sides]
+        gains = [after - at_first for after, at_first in zip(tuned, then, strict=True)]
+        one, other = (np.mean(gains[place::2], axis=0) for place in (0, 1))
+        used = own.used(chosen)
+        found = compare(one, other, contexts)
+        yield Contrast(own.recipe, *own.pair, where, len(chosen), found, seeds, targets=used)
