@@ -172,7 +172,7 @@ def data_table(tables: Tables, found: Contrasts) -> Table:
         rows.append((*names, where, told_by, *numbers(c)))
     head = ("First", "Second", "Target", "Told apart by", "First − second (95 %)", *HEADS)
     caption = "Sources of one language compared, on the same questions, points of 100"
-    return Table(caption, head, tuple(rows), names=3)
+    return Table(caption, head, tuple(rows), names=4)
 
 
 HEADS = ("p", "p after Holm", "Paired seeds", "Questions needed", "n")

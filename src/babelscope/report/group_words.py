@@ -138,4 +138,4 @@ def group_table(tables: Tables, found: Contrasts) -> Table:
         rows.append((c.first, c.second, where, used, *numbers(c)))
     head = ("Group", "Against", "Model", "Targets", "Gain − gain (95 %)", *HEADS)
     caption = "Gains of groups compared, points of 100, no source judged by its own language"
-    return Table(caption, head, tuple(rows), names=3)
+    return Table(caption, head, tuple(rows), names=4)
