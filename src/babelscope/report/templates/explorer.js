@@ -1,7 +1,7 @@
 "use strict";
 // Examples: searched and filtered here, one drawn at a time; addresses are #example/TARGET/ID.
 (() => {
-  const { add, byId, fill, plain, put, unpack } = babelscope;
+  const { add, byId, fill, modified, parts, plain, put, unpack } = babelscope;
   const AT_ONCE = 40;
   const NAMES = ["target", "model", "turn", "cause"];
   let data = null;
@@ -78,6 +78,16 @@
     byId("example-more").hidden = found.length <= listed;
     byId("example-count").textContent = `${found.length.toLocaleString("en")} of ${data.examples.length.toLocaleString("en")} questions` +
       (found.length > listed ? `, ${listed} listed` : "");
+    keepSeen();
+  };
+  // The page itself stays where it is.
+  const keepSeen = () => {
+    const box = byId("example-list");
+    const link = box.querySelector("[aria-current]");
+    if (!link) return;
+    const [own, all] = [link.getBoundingClientRect(), box.getBoundingClientRect()];
+    if (own.top < all.top) box.scrollTop -= all.top - own.top;
+    else if (own.bottom > all.bottom) box.scrollTop += Math.min(own.bottom - all.bottom, own.top - all.top);
   };
   // Shown first is what most answers turned right or wrong, with a grid if any has one.
   const telling = () => {
@@ -133,8 +143,9 @@
     const [, tag, direction] = data.targets[example.target];
     title(example);
     const place = found.indexOf(current);
-    byId("example-before").disabled = place <= 0;
-    byId("example-after").disabled = place < 0 || place + 1 >= found.length;
+    // a disabled button would lose the focus
+    byId("example-before").setAttribute("aria-disabled", String(place <= 0));
+    byId("example-after").setAttribute("aria-disabled", String(place < 0 || place + 1 >= found.length));
     byId("example-link").href = address(example);
     const [question, golds, prompts] = ["question", "golds", "prompts"].map((name) => byId("example-" + name));
     for (const box of [question, golds, prompts, byId("example-answers").tBodies[0]]) box.replaceChildren();
@@ -171,19 +182,26 @@
     byId("example-grid").checked = false;
   };
   const asked = () => {
-    if (!location.hash.startsWith("#example/")) return null;
-    return data.examples.findIndex((example) => address(example) === location.hash);
+    const [target, ...id] = parts("example") || [null];
+    if (target === null) return null;
+    return data.examples.findIndex((example) => example.target === target && plain(example.id) === id.join("/"));
   };
-  const follow = () => {
+  const follow = (event) => {
     const index = asked();
     if (index === null) return;
+    // a cell's page that was closed by going back
+    if (event && index === current && parts("cell", new URL(event.oldURL).hash)) return;
     if (index < 0) byId("example-count").textContent = "The page does not carry that question; look for it in samples.jsonl.";
     else open(index, !walking);
     walking = false;
   };
   const walk = (by) => {
-    walking = true;
-    location.hash = address(data.examples[found[found.indexOf(current) + by]]);
+    const index = found[found.indexOf(current) + by];
+    if (index === undefined) return;
+    const place = address(data.examples[index]);
+    walking = place !== location.hash;
+    if (walking) location.hash = place;
+    else open(index, false);
   };
 
   const begin = (unpacked) => {
@@ -193,6 +211,7 @@
     fill(byId("example-model"), data.models);
     fill(byId("example-cause"), data.causes);
     byId("example-gridded").hidden = !data.examples.some((example) => example.grids);
+    byId("example-controls").hidden = false;
     filter();
     follow();
     window.addEventListener("hashchange", follow);
@@ -206,6 +225,11 @@
       listed += AT_ONCE;
       list();
     });
+    // the address that stands there already changes nothing when it is asked for again
+    byId("example-list").addEventListener("click", (event) => {
+      const link = event.target.closest("a");
+      if (link && link.hash === location.hash && !modified(event)) open(asked(), true);
+    });
     byId("example-before").addEventListener("click", () => walk(-1));
     byId("example-after").addEventListener("click", () => walk(1));
     document.documentElement.dataset.examples = "ready";
@@ -217,14 +241,18 @@
   babelscope.explore = (wanted) => ready.then(() => {
     if (!data) return;
     reset();
+    const unknown = [];
     for (const [name, value] of Object.entries(wanted)) {
       const field = byId("example-" + name);
       if (!field) continue;
       field.value = value;
-      if (field.value !== value) field.value = "";
+      if (field.value === value) continue;
+      field.value = "";
+      unknown.push(`${name} ${value}`);
     }
     current = -1;
     filter();
+    if (unknown.length) byId("example-count").textContent += `; not among the page’s examples: ${unknown.join(", ")}`;
     byId("examples").scrollIntoView();
     byId("example-title").focus({ preventScroll: true });
   });
