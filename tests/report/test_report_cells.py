@@ -110,16 +110,16 @@ def test_the_price_of_an_open_cell_is_told(pages: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("base", "tuned", "told"),
-    [(None, 0.3, "no data"), (0.5, 0.3, "no data"), (0.3, 0.5, "nothing was lost")],
+    [(math.nan, 0.3, "no data"), (0.5, 0.3, "no data"), (0.3, 0.5, "nothing was lost")],
 )
 def test_a_loss_that_is_not_known_is_not_none(
-    tables: Tables, base: float | None, tuned: float, told: str
+    tables: Tables, base: float, tuned: float, told: str
 ) -> None:
     greek = (pl.col("target") == "ell_Grek") & (pl.col("task") == "qa")
     f1 = greek & (pl.col("measure") == "squad_f1")
     prefix = greek & (pl.col("measure") == "squad_f1_best_prefix") & (pl.col("source") == "")
     value = (
-        pl.when(f1 & (pl.col("source") == "")).then(pl.lit(base, dtype=pl.Float64).fill_null(math.nan))
+        pl.when(f1 & (pl.col("source") == "")).then(base)
         .when(f1 & (pl.col("source") == "or")).then(tuned)
         .when(prefix).then(math.nan)
         .otherwise(pl.col("value"))

@@ -177,9 +177,9 @@ def test_escape_back_and_close_leave_the_page_where_it_was(page: api.Page, study
 
 def test_closing_a_cell_stays_at_it_after_an_example(page: api.Page) -> None:
     until(page, READY)
-    page.evaluate("(h) => { location.hash = h; }", ARABIC)
-    until(page, "document.activeElement.id === 'example-title'")
     for leave in ("Escape", "back"):
+        page.evaluate("(h) => { location.hash = h; }", ARABIC)
+        until(page, "document.activeElement.id === 'example-title'")
         page.focus(LINK)
         place = settled(page)
         page.keyboard.press("Enter")
@@ -191,8 +191,6 @@ def test_closing_a_cell_stays_at_it_after_an_example(page: api.Page) -> None:
         until(page, f"!{OPEN}")
         assert settled(page) == place
         assert page.evaluate(FOCUSED) == ADDRESS
-        page.evaluate("(h) => { location.hash = h; }", ARABIC)
-        until(page, "document.activeElement.id === 'example-title'")
 
 
 def test_a_shared_link_never_leads_out_of_the_report(browser: api.Browser, study: Path) -> None:

@@ -150,8 +150,8 @@ def _sampling(tables: Tables, kept: int) -> tuple[str, ...]:
     carried = (
         "The page carries all of them, with the answers of every model."
         if kept == count
-        else f"The page carries {kept:,} of them, as many of each language as its equal share of the "
-        "room can hold, with the answers of every model; samples.jsonl holds all."
+        else f"The page carries {kept:,} of them, as many of each language as its equal share of "
+        "the room can hold, with the answers of every model; samples.jsonl holds all."
     )
     return (
         f"The study kept {count_text(count, 'question')}{of}: for each tuned model and language "
