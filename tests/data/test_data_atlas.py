@@ -131,7 +131,7 @@ def test_a_language_that_atlas_has_not_is_refused() -> None:
 
 
 def test_weekdays_are_in_their_own_language_whoever_asked_babel_first() -> None:
-    # Babel lends a table of days to all locales without one; filled in Urdu here, as Urdu first asked
+    # Babel lends one table of days to all locales without their own; here Urdu fills it
     script = (
         "from babel import Locale; Locale.parse('ur').days['stand-alone']['wide'][0]\n"
         "from babelscope.data import atlas; print(len(atlas.territories()))\n"
@@ -139,8 +139,8 @@ def test_weekdays_are_in_their_own_language_whoever_asked_babel_first() -> None:
     )
     helper = (
         "def weekdays(code):\n"
-        "    found = {e.answers[0] for e in atlas.questions(code, 'test').examples if e.kind == 'weekday'}\n"
-        "    return sorted(found)\n"
+        "    asked = atlas.questions(code, 'test').examples\n"
+        "    return sorted({e.answers[0] for e in asked if e.kind == 'weekday'})\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", helper + script], capture_output=True, text=True, check=True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from peft import LoraConfig, get_peft_model
 from tiny import FAMILIES, tiny_tokenizer
 from toy_model import EOS, TOKENIZER, random_prompts, reference, tiny_loaded
 
-from babelscope.errors import SettingError
+from babelscope.errors import ModelError, SettingError
 from babelscope.infer import generate
 from babelscope.infer.generate import Decoding, generate_answers
 from babelscope.infer.sampling import answer_generator, choose_tokens, cut_tail
@@ -208,6 +209,20 @@ def _plainly_drawn(scores: torch.Tensor, draw: float, decoding: Decoding) -> int
         if reached > wanted:
             return i
     return chosen[-1]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("cut", [{"temperature": 0.0}, {}, {"top_k": 5}, {"top_p": 0.5}])
+def test_scores_that_are_no_numbers_are_an_error(bad: float, cut: dict[str, float]) -> None:
+    logits = torch.zeros(3, 40)
+    logits[1, 7] = bad
+    decoding = Decoding(**({"temperature": 1.0} | cut))  # type: ignore[arg-type]
+    sources = [answer_generator(decoding, str(n)) for n in range(3)]
+    with pytest.raises(ModelError, match=r"finite numbers.*found nan or infinity"):
+        choose_tokens(logits, sources, decoding)
+    # what is ruled out is no error
+    logits[1, 7] = -math.inf
+    assert choose_tokens(logits, sources, decoding)[1] != 7
 
 
 def test_sampling_follows_the_probabilities() -> None:

@@ -26,6 +26,9 @@ CONTEXT = "The tower was built in Paris in 1889."
         ("Der Turm wurde vor vielen Jahren in der Hauptstadt gebaut", "deu_Latn"),
         # copied words tell nothing
         ("built in Paris", "undecided"),
+        # a letter beside a copied span: it is not what the answer is written in
+        ("built in Paris প", "undecided"),
+        ("Paris প্যারিস শহরে", "ben_Beng"),
         # a script of no language of the study
         ("Париж", "undecided"),
     ],

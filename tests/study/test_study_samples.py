@@ -64,6 +64,8 @@ def test_equal_changes_stand_in_the_order_of_the_questions() -> None:
     found = choose(plan(), cells_of({Variant("base"): (0.0,) * 8, FIRST: (1.0,) * 8}))
     assert [c.place for c in found["eng_Latn"]] == [0, 1, 2, 3]
     assert [bool(c.picked) for c in found["eng_Latn"]] == [True, True, False, False]
+    found = choose(plan(), cells_of({Variant("base"): (1.0,) * 8, FIRST: (0.0,) * 8}))
+    assert [c.place for c in found["eng_Latn"] if c.picked] == [0, 1]
 
 
 def test_other_seeds_and_earlier_steps_choose_nothing() -> None:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from babelscope.errors import SettingError
+from babelscope.errors import ModelError, SettingError
 from babelscope.identity import digest
 
 ROWS = 64
-"""Rows of the vocabulary's width that are sorted or summed up at once."""
+"""Rows of which few tokens are left that are looked at at once."""
+
+WHOLE_ROWS = 4
+"""The same where whole rows are sorted or summed up: they are held several times."""
 
 BLOCK = 64
 """Scores whose maximum tells whether any of them need be looked at."""
@@ -58,16 +61,32 @@ def answer_generator(decoding: Decoding, answer_id: str) -> torch.Generator | No
 def choose_tokens(
     logits: Tensor, generators: Sequence[torch.Generator | None], decoding: Decoding
 ) -> list[int]:
-    """Choose one token for each row of logits (rows, vocabulary), each by its own generator."""
+    """Choose one token for each row of logits (rows, vocabulary), each by its own generator.
+
+    Raises:
+        ModelError: a row has no largest finite number.
+    """
+    leading = logits.argmax(dim=-1, keepdim=True)
+    # not a number counts as the largest
+    if not bool(logits.gather(1, leading).isfinite().all()):
+        raise ModelError(
+            "the scores of the next token",
+            expected="finite numbers",
+            found="nan or infinity",
+            remedy="load the model with dtype float32",
+        )
     if decoding.temperature == 0:
-        return [int(token) for token in logits.argmax(dim=-1).tolist()]
+        return [int(token) for token in leading[:, 0].tolist()]
     # drawn on the CPU: a device's generator gives other numbers than another's
     draws = torch.tensor([_uniform(generator) for generator in generators], dtype=torch.float64)
+    # Apple's GPUs have no double precision
+    device = torch.device("cpu") if logits.device.type == "mps" else logits.device
+    rows = ROWS if 0 < decoding.top_k < logits.shape[1] else WHOLE_ROWS
     chosen: list[int] = []
-    parts = zip(logits.split(ROWS), draws.to(logits.device).split(ROWS), strict=True)
-    for part, own in parts:
+    for part, own in zip(logits.split(rows), draws.to(device).split(rows), strict=True):
         probabilities, places = cut_tail(part.float() / decoding.temperature, decoding)
-        reached = probabilities.double().cumsum(dim=1)
+        places = None if places is None else places.to(device)
+        reached = probabilities.to(device).double().cumsum(dim=1)
         wanted = own[:, None] * reached[:, -1:]
         found = torch.searchsorted(reached, wanted, right=True)
         found = found.clamp(max=reached.shape[1] - 1)  # a product may round up to the whole
@@ -90,7 +109,10 @@ def cut_tail(scores: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor | None]
     few = 0 < decoding.top_k < whole
     if not few and decoding.top_p >= 1:
         return scores.softmax(dim=-1), None
-    values, places = _largest(scores, decoding.top_k if few else whole)
+    if few:
+        values, places = _largest(scores, decoding.top_k)
+    else:
+        values, places = scores.sort(dim=1, descending=True, stable=True)
     probabilities = values.softmax(dim=-1)
     if decoding.top_p < 1:
         before = probabilities.cumsum(dim=-1) - probabilities

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 
 import regex
@@ -97,7 +97,8 @@ def language_of_answer(
 
     `target` is the question's language; `study` are the languages that may be meant (None: all
     known ones). Undecided are also answers whose script is that of no language of the study, and
-    those among several of which py3langid does not know the target or all but one.
+    those among several of which py3langid does not know the target or all but one, and those
+    with few letters of their own in a foreign script that most of the answer is not in.
 
     Raises:
         LanguageError: a language is unknown.
@@ -108,14 +109,21 @@ def language_of_answer(
     counts = own_letters or letters_by_script(answer)
     if not counts:
         return None
-    script = min(counts, key=lambda name: (-counts[name], name))
+    script = _main_script(counts)
     codes = _all_codes() if study is None else tuple(sorted({language(c).code for c in study}))
     sharing = _sharing(tuple(sorted({*codes, own.code})), script)
+    enough = own_letters.total() >= MIN_LETTERS
     if len(sharing) == 1:
-        return sharing[0].code
-    if own_letters.total() < MIN_LETTERS:
+        # a few letters of a foreign script beside a copied span are no answer in its language
+        main = script == _main_script(letters_by_script(answer))
+        return sharing[0].code if enough or main or sharing[0] == own else None
+    if not enough:
         return None
     return _identify(text, own, sharing)
+
+
+def _main_script(letters: Mapping[str, int]) -> str:
+    return min(letters, key=lambda name: (-letters[name], name))
 
 
 def _identify(text: str, target: Language, among: tuple[Language, ...]) -> str | None:

@@ -28,8 +28,11 @@ from babelscope.store import (
 )
 from babelscope.study.answers import answer_of, kept_row
 
-ANSWERING_VERSION = "4"
+ANSWERING_VERSION = "3"
 """Raised whenever the same model and prompt may be answered otherwise than before."""
+
+SAMPLING_VERSION = "2"
+"""The same for answers that are drawn, not the most probable."""
 
 Progress = Callable[[int, int], None]
 """Called with the items that are done and all items."""
@@ -85,9 +88,10 @@ def answering_key(
 ) -> str:
     """Return the key of a cell's answers; `model` and `adapter` are fingerprints."""
     pool = answering.pool.examples if answering.pool and answering.demonstrations else ()
+    drawn = f" drawn {SAMPLING_VERSION}" if answering.decoding.temperature > 0 else ""
     return digest(
         {
-            "version": ANSWERING_VERSION,
+            "version": f"{ANSWERING_VERSION}{drawn}",
             "model": model,
             "dtype": dtype,
             "adapter": adapter,

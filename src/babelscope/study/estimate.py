@@ -15,6 +15,7 @@ from babelscope.records import QuestionSet
 from babelscope.study.cells import Answering, Cell, Variant, demonstrations_of
 from babelscope.study.materials import QA, Materials, gather, with_pool
 from babelscope.study.plan import ModelPlan, StudyPlan
+from babelscope.study.samples import most_chosen
 from babelscope.study.schedule import (
     answering_of,
     grid_questions,
@@ -119,7 +120,7 @@ def _stage_tokens(plan: StudyPlan, materials: Materials) -> dict[str, float]:
             if plan.test.answers:
                 answered += asked * (lengths[key] + recipe.answer_tokens / 2)
             if task == QA and variant in looked_through:
-                chosen = min(grid_questions(plan), asked)
+                chosen = min(grid_questions(plan), most_chosen(plan), asked)
                 told += chosen * (lengths[key] + recipe.answer_tokens / 2)
     tuned = sum(
         r.max_steps

@@ -69,8 +69,9 @@ class LensPlan:
 
     `maps` are "counted" (from the text files of `text`, else the study's own), "langid" (the
     published way) or a file; the first is the one that conclusions are drawn from. With
-    `contests` the prompts of the contests are looked at too. Of `grids` answered questions a
-    target, those that changed most, every token is told at every depth (0: of none).
+    `contests` the prompts of the contests are looked at too. Of at most
+    `grids` questions a target, those of the samples that changed most, every token is told at
+    every depth (0: of none).
     """
 
     questions: int = 0

@@ -62,9 +62,10 @@ def _chosen(plan: StudyPlan, cells: Cells, target: str) -> list[Choice]:
             continue
         change = tuned.values["mlqa_f1"] - own[Variant(named[variant.recipe])].values["mlqa_f1"]
         changes.append(np.abs(change))
-        order = sorted(range(len(change)), key=lambda i: -change[i])
-        gains = [i for i in order[:A_SIDE] if change[i] > 0]
-        losses = [i for i in order[::-1][:A_SIDE] if change[i] < 0]
+        rising = sorted(range(len(change)), key=lambda i: -change[i])
+        falling = sorted(range(len(change)), key=lambda i: change[i])
+        gains = [i for i in rising[:A_SIDE] if change[i] > 0]
+        losses = [i for i in falling[:A_SIDE] if change[i] < 0]
         for place in (*gains, *losses):
             picked.setdefault(place, []).append(variant)
     ids = next(iter(own.values())).ids
@@ -73,6 +74,11 @@ def _chosen(plan: StudyPlan, cells: Cells, target: str) -> list[Choice]:
             picked.setdefault(place, [])
     size = np.mean(changes, axis=0) if changes else np.zeros(len(ids))
     return [Choice(i, ids[i], tuple(picked[i]), float(size[i])) for i in sorted(picked)]
+
+
+def most_chosen(plan: StudyPlan) -> int:
+    """Return how many questions of a target can be chosen at most."""
+    return max(FEWEST, 2 * A_SIDE * len(plan.recipes) * len(plan.sources))
 
 
 def most_changed(choices: Sequence[Choice], count: int) -> list[Choice]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from babelscope.adapt.classify_recipes import ClassifyRecipe
+from babelscope.adapt.classify_recipes import evaluation_steps, planned_steps
 from babelscope.data.bitext import read_bitext
 from babelscope.models.loading import Tokenizer, load_tokenizer
 from babelscope.records import Inference
@@ -56,11 +57,10 @@ def section_readings(plan: StudyPlan) -> Iterator[Reading]:
         for task in probe.tasks:
             found = gather(task, probe.targets or plan.targets)
             for one in (found.train, *found.tests):
-                # words of a sentence share its pass
-                sentences = {
-                    item.group: f"{item.text} {item.second}".rstrip() for item in one.items
-                }
-                yield Reading("probe", plan.model, count([*sentences.values()]))
+                # words of a sentence share its pass; translations have its group, not its text
+                pairs = dict.fromkeys((item.group, item.text, item.second) for item in one.items)
+                texts_ = [f"{text} {second}".rstrip() for _, text, second in pairs]
+                yield Reading("probe", plan.model, count(texts_))
     for part in plan.classify:
         data = gather_sets(part, part.targets or plan.targets)
         models = [replace(plan.model, name=name, revision=None) for name in part.models]
@@ -69,25 +69,20 @@ def section_readings(plan: StudyPlan) -> Iterator[Reading]:
 
 
 def _classified(part: ClassifyPlan, data: ClassifyData, model: ModelPlan) -> Iterator[Reading]:
-    count = _counter(model)
-    tested = sum(count([*map(_text, target.items)]) for target in data.targets.values())
     for recipe in part.recipes:
+        count = _counter(model, recipe.max_tokens)
+        tested = sum(count([*map(_text, target.items)]) for target in data.targets.values())
         if recipe.method == "prompt":
             yield Reading("classify", model, tested)
             continue
         for source in data.sources.values():
             mean = count([*map(_text, source.train)]) / len(source.train)
-            steps, asked = _steps(recipe, len(source.train))
+            steps = planned_steps(recipe, len(source.train))
             trained = len(part.seeds) * steps * recipe.batch_size * mean
             yield Reading("classify", model, trained, PASSES[recipe.method])
+            asked = len(evaluation_steps(recipe, len(source.train)))
             dev = asked * count([*map(_text, source.dev)])
             yield Reading("classify", model, len(part.seeds) * (dev + tested))
-
-
-def _steps(recipe: ClassifyRecipe, items: int) -> tuple[int, int]:
-    """Return the steps of a training, and how often its dev set is asked."""
-    steps = recipe.max_steps or recipe.epochs * -(-items // recipe.batch_size)
-    return steps, steps // recipe.eval_steps if recipe.eval_steps else min(10, steps)
 
 
 def _text(item: Item) -> str:
@@ -96,15 +91,16 @@ def _text(item: Item) -> str:
     return " ".join(item.words)
 
 
-def _counter(model: ModelPlan) -> Count:
+def _counter(model: ModelPlan, most: int = sys.maxsize) -> Count:
+    """Return what counts the tokens of texts, each cut to `most`."""
     tokenizer = load_tokenizer(model.name, revision=model.revision)
-    return lambda texts: _tokens(tokenizer, texts)
+    return lambda texts: _tokens(tokenizer, texts, most)
 
 
-def _tokens(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
-    every = [*texts]
-    if not every:
+def _tokens(tokenizer: Tokenizer, texts: Sequence[str], most: int) -> float:
+    if not texts:
         return 0.0
     # spread over the set, whose beginning may be short
-    sample = every[:: -(-len(every) // SAMPLED)]
-    return float(np.mean([len(tokenizer(text)["input_ids"]) for text in sample])) * len(every)
+    sample = texts[:: -(-len(texts) // SAMPLED)]
+    lengths = [min(most, len(tokenizer(text)["input_ids"])) for text in sample]
+    return float(np.mean(lengths)) * len(texts)
