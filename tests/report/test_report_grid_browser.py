@@ -92,7 +92,7 @@ def test_a_number_that_is_not_known_is_no_data(browser: api.Browser, tmp_path: P
     for drawn in ("tuned", "base", "difference"):
         page.select_option("#grid-drawn", drawn)
         assert "no data" in page.inner_text(cell)
-        page.hover(cell)
+        page.focus(cell)
         assert " no data, bytes " in page.inner_text("#grid-readout")
         assert "; no data on the mass" in page.inner_text("#grid-readout")
         assert "null" not in page.inner_text("#grid-body")

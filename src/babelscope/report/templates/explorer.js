@@ -82,12 +82,11 @@
   };
   // The page itself stays where it is.
   const keepSeen = () => {
-    const box = byId("example-list");
-    const link = box.querySelector("[aria-current]");
+    const box = byId("example-list"), link = box.querySelector("[aria-current]");
     if (!link) return;
     const [own, all] = [link.getBoundingClientRect(), box.getBoundingClientRect()];
-    if (own.top < all.top) box.scrollTop -= all.top - own.top;
-    else if (own.bottom > all.bottom) box.scrollTop += Math.min(own.bottom - all.bottom, own.top - all.top);
+    const below = Math.max(0, Math.min(own.bottom - all.bottom, own.top - all.top));
+    box.scrollTop += own.top < all.top ? own.top - all.top : below;
   };
   // Shown first is what most answers turned right or wrong, with a grid if any has one.
   const telling = () => {
