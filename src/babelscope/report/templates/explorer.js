@@ -33,6 +33,10 @@
     return before[4] === answer[4] ? "same" : answer[4] ? "right" : "wrong";
   };
   const modelOf = (answer) => data.models[data.variants[answer[0]][0]][0];
+  const turnsOf = (example) => {
+    const model = chosen("model");
+    return example.answers.filter((a) => !model || modelOf(a) === model).map((a) => outcome(example, a));
+  };
   const haystack = (example) => {
     const places = [example.question, ...example.golds, ...example.prompts, ...example.answers.map((a) => a[1])];
     example.hay ||= normal([plain(example.id), ...[...new Set(places)].map(textOf)].join("\n"));
@@ -58,13 +62,9 @@
     const [name, tag, direction] = data.targets[example.target];
     add(add(link, "b"), "bdi", name);
     link.append(" ");
-    const said = put(link, data.texts[example.question]);
-    said.lang = tag;
-    said.dir = direction;
-    const model = chosen("model");
-    const turns = example.answers.filter((a) => !model || modelOf(a) === model).map((a) => outcome(example, a));
+    Object.assign(put(link, data.texts[example.question]), { lang: tag, dir: direction });
     for (const turn of ["right", "wrong"]) {
-      const count = turns.filter((t) => t === turn).length;
+      const count = turnsOf(example).filter((t) => t === turn).length;
       if (!count) continue;
       link.append(" ");
       add(link, "span", `${count} turned ${turn}`).className = `turn ${turn}`;
@@ -90,12 +90,9 @@
   };
   // Shown first is what most answers turned right or wrong, with a grid if any has one.
   const telling = () => {
-    const model = chosen("model");
-    const weights = found.map((i) => {
-      const example = data.examples[i];
-      const turns = example.answers.filter((a) => !model || modelOf(a) === model).map((a) => outcome(example, a));
-      return (example.grids ? 1000 : 0) + turns.filter((turn) => turn === "right" || turn === "wrong").length;
-    });
+    const weight = (example) =>
+      (example.grids ? 1000 : 0) + turnsOf(example).filter((turn) => turn === "right" || turn === "wrong").length;
+    const weights = found.map((i) => weight(data.examples[i]));
     return found.length ? found[weights.indexOf(Math.max(...weights))] : -1;
   };
   const filter = () => {
@@ -155,11 +152,7 @@
     });
     if (!example.golds.length) add(golds, "span", "(no answer)").className = "none";
     for (const prompt of example.prompts) {
-      const shown = add(prompts, "p");
-      shown.className = "context";
-      shown.lang = tag;
-      shown.dir = direction;
-      put(shown, data.texts[prompt]);
+      put(Object.assign(add(prompts, "p"), { className: "context", lang: tag, dir: direction }), data.texts[prompt]);
     }
     for (const answer of example.answers) answerRow(example, answer);
     showGrid(example, data.models.findIndex(([key]) => key === chosen("model")));
@@ -243,7 +236,6 @@
     const unknown = [];
     for (const [name, value] of Object.entries(wanted)) {
       const field = byId("example-" + name);
-      if (!field) continue;
       field.value = value;
       if (field.value === value) continue;
       field.value = "";
