@@ -26,6 +26,15 @@ def go(page: Any, report: Path, place: str = "") -> None:
     until(page, READY)
 
 
+def settled(page: Any) -> int:
+    """Return where a page stands once it scrolls no more."""
+    before, now = -1, int(page.evaluate("scrollY"))
+    while now != before:
+        page.wait_for_timeout(250)
+        before, now = now, int(page.evaluate("scrollY"))
+    return now
+
+
 def link(target: str, key: str) -> str:
     """Return the address of a question."""
     # as encodeURIComponent writes it

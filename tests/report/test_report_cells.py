@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from typing import Any
 from urllib.parse import unquote
 
@@ -104,6 +106,28 @@ def test_the_price_of_an_open_cell_is_told(pages: dict[str, Any]) -> None:
     row = next(r for r in page["measures"] if MEASURES[r[0]] == "mlqa_f1")
     # (.4 / .021)^2 x 10 = 3,628 needed, 40 asked
     assert row[6] == "about 3,588 more"
+
+
+@pytest.mark.parametrize(
+    ("base", "tuned", "told"),
+    [(math.nan, 0.3, "no data"), (0.5, 0.3, "no data"), (0.3, 0.5, "nothing was lost")],
+)
+def test_a_loss_that_is_not_known_is_not_none(
+    tables: Tables, base: float, tuned: float, told: str
+) -> None:
+    greek = (pl.col("target") == "ell_Grek") & (pl.col("task") == "qa")
+    f1 = greek & (pl.col("measure") == "squad_f1")
+    prefix = greek & (pl.col("measure") == "squad_f1_best_prefix") & (pl.col("source") == "")
+    value = (
+        pl.when(f1 & (pl.col("source") == "")).then(base)
+        .when(f1 & (pl.col("source") == "or")).then(tuned)
+        .when(prefix).then(math.nan)
+        .otherwise(pl.col("value"))
+    )  # fmt: skip
+    results = tables.results.with_columns(value=value)
+    changed = dataclasses.replace(tables, results=results)
+    page = cell_pages(changed)["cells"]["default"]["or"]["ell_Grek"]
+    assert dict(page["facts"])["Loss of SQuAD F1 that over-generation explains"] == told
 
 
 def test_a_base_has_its_own_page(pages: dict[str, Any]) -> None:

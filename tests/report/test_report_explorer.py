@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from explorer_page import unpacked
@@ -32,6 +35,7 @@ from babelscope.errors import StoreError
 from babelscope.report import explorer as explorer_module
 from babelscope.report import gridview
 from babelscope.report.explorer import explorer
+from babelscope.report.html import packed
 from babelscope.report.page import render, write_report
 from babelscope.report.tables import Tables, read_study
 from babelscope.report.texts import told, told_token
@@ -153,6 +157,58 @@ def test_too_many_answers_are_cut_alike_in_all_languages_and_said(
     assert shown == best
     assert "The page carries 15 of them" in view.sampling[0]
     assert "kept 90 questions of the 120 questions asked" in view.sampling[0]
+
+
+def test_long_answers_are_bounded_by_their_bytes(tables: Tables) -> None:
+    rng, letters = np.random.default_rng(3), np.array(list("ଅଆଇଈଉଊଋଏଐଓଔକଖଗଘଙଚଛଜଝଞଟଠଡଢଣତଥଦଧନପଫବଭମ"))
+    targets = [f"t{n:02d}_Orya" for n in range(15)]
+    models = [
+        ("base", "", -1),
+        *(("default", f"s{n}", seed) for n in range(15) for seed in range(3)),
+    ]
+
+    def said(size: int = 600) -> str:
+        return "".join(letters[rng.integers(len(letters), size=size)])
+
+    many = tuple(
+        {
+            "target": target, "id": f"q{n}", "asked": 1190,
+            "question": said(50), "answers": [said(20)],
+            "prompts": {"base": said(1800)},
+            "variants": [
+                {"recipe": r, "source": s, "seed": seed, "answer": said()} for r, s, seed in models
+            ],
+        }
+        for target in targets for n in range(4)
+    )  # fmt: skip
+    plan = {**tables.plan, "targets": targets}
+    view = explorer(dataclasses.replace(tables, plan=plan, samples=many))
+    assert view is not None
+    texts = "".join(plain(text) for text in view.data["texts"])
+    assert 0.5 * explorer_module.TEXT < len(texts.encode()) <= explorer_module.TEXT
+    # 8.9 MB of a page of this shape are something else, of at most 12
+    assert len(packed(view.data)) < 3e6
+    by_target = Counter(e["target"] for e in view.data["examples"])
+    assert set(by_target) == set(targets)
+    assert len(set(by_target.values())) == 1
+    shown = sum(by_target.values())
+    assert "kept 60 questions of the 17,850 questions asked" in view.sampling[0]
+    assert f"The page carries {shown} of them" in view.sampling[0]
+
+
+def test_a_number_of_a_grid_that_is_not_known_is_missing(tables: Tables) -> None:
+    masses = ("language_mass", "shared", "unknown")
+    here = (pl.col("source") == "or") & (pl.col("depth") == 6) & (pl.col("place") == FIRST_PLACE)
+    grids = tables.grids.with_columns(
+        pl.when(here).then(math.nan).otherwise(pl.col(c)).alias(c)
+        for c in ("top_probability", *masses)
+    )
+    data = data_of(render(dataclasses.replace(tables, grids=grids)))["grids"]
+    grid = data["grids"][1]
+    at = 6 * len(grid["tokens"])
+    assert [grid[name][at] for name in ("p", "leads", "mass", "shared", "unknown")] == [None] * 5
+    assert None not in data["grids"][0]["p"]
+    assert sum(p is None for p in grid["p"]) == 1
 
 
 def test_grids_beyond_the_room_are_left_out_whole_and_counted(

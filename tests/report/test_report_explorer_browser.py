@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from explorer_page import ARABIC, ENGLISH, ODIA, go
+from explorer_page import ARABIC, ENGLISH, ODIA, go, settled
 from fake_examples import SPOILT, samples
 from fake_study import make_study
 from pages import until
@@ -127,6 +127,74 @@ def test_a_link_opens_its_question_whatever_was_filtered(
     page.close()
 
 
+TITLE = "document.querySelector('#example-title small').textContent"
+
+
+def test_the_same_address_opens_its_question_again(browser: api.Browser, report: Path) -> None:
+    page = browser.new_page()
+    go(page, report, ODIA)
+    page.select_option("#example-target", "arb_Arab")
+    assert page.evaluate(TITLE) == "q3"
+    page.select_option("#example-target", "")
+    assert page.evaluate(TITLE) == "q3"
+    page.click(f"#example-list a[href='{ODIA}']")
+    until(page, f"{TITLE} === 'q1'")
+    assert page.evaluate("document.activeElement.id") == "example-title"
+    page.select_option("#example-target", "arb_Arab")
+    page.select_option("#example-target", "")
+    page.click("#example-before")
+    until(page, f"{TITLE} === 'q1'")
+    assert page.evaluate("document.activeElement.id") == "example-before"
+    page.close()
+
+
+def test_the_ends_of_the_list_keep_the_focus(page: api.Page) -> None:
+    page.focus("#example-after")
+    for key in ("q3", SPOILT, SPOILT):
+        page.keyboard.press("Enter")
+        until(page, f"{TITLE} === {json.dumps(key)}")
+        assert page.evaluate("document.activeElement.id") == "example-after"
+    assert page.get_attribute("#example-after", "aria-disabled") == "true"
+    assert page.get_attribute("#example-before", "aria-disabled") == "false"
+
+
+def test_the_shown_question_is_seen_in_its_list(page: api.Page) -> None:
+    page.evaluate("document.getElementById('example-list').style.maxHeight = '3rem'")
+    page.focus("#example-after")
+    before = settled(page)
+    for key in ("q3", SPOILT):
+        page.keyboard.press("Enter")
+        until(page, f"{TITLE} === {json.dumps(key)}")
+        tops = page.evaluate(
+            "['#example-list', '#example-list [aria-current]']"
+            ".map((s) => document.querySelector(s).getBoundingClientRect().top)"
+        )
+        assert 0 <= tops[1] - tops[0] < 48
+    assert page.evaluate("document.getElementById('example-list').scrollTop") > 0
+    assert settled(page) == before
+
+
+def test_another_spelling_of_an_address_opens_it(browser: api.Browser, report: Path) -> None:
+    page = browser.new_page()
+    go(page, report, "#example/arb%5FArab/%713")
+    assert page.evaluate(TITLE) == "q3"
+    page.close()
+
+
+def test_a_filter_that_the_page_does_not_know_is_told(page: api.Page) -> None:
+    page.evaluate("babelscope.explore({target: 'arb_Arab', model: 'default none'})")
+    until(page, "document.activeElement.id === 'example-title'")
+    told = "1 of 3 questions; not among the page’s examples: model default none"
+    assert page.inner_text("#example-count") == told
+    assert "by MLQA’s rules, against the base model’s answer" in page.inner_text("#examples")
+
+
+def test_print_cuts_no_list(page: api.Page) -> None:
+    page.emulate_media(media="print")
+    height = "getComputedStyle(document.getElementById('example-list')).maxHeight"
+    assert page.evaluate(height) == "none"
+
+
 def test_answers_are_those_of_the_file(page: api.Page) -> None:
     causes = {"wrong_script": "wrong script", "exact": "exact", "empty": "empty"}
     causes |= {"repetition": "repetition"}
@@ -170,6 +238,11 @@ def test_without_script_the_page_says_where_the_examples_are(
     page.goto(report.as_uri())
     told = page.locator("#examples noscript").inner_text()
     assert "questions and answers are in samples.jsonl, grids in grids.parquet" in told
+    said = page.locator("body > noscript").inner_text()
+    for name in ("lens.parquet", "samples.jsonl", "grids.parquet", "results.parquet"):
+        assert name in said
+    for control in ("#example-controls", "#lens-controls", "#matrix-opens"):
+        assert not page.is_visible(control)
     context.close()
 
 

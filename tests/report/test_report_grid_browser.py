@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 from explorer_page import ODIA, go
-from fake_examples import ANSWERS, DEPTHS, PROMPT, VOCABULARY, leading, probability
+from fake_examples import ANSWERS, DEPTHS, FIRST_PLACE, PROMPT, VOCABULARY, leading, probability
 from fake_study import make_study
 
 from babelscope.controls import token_runs
@@ -74,6 +76,29 @@ def test_every_cell_of_a_grid_has_its_planted_token_and_numbers(page: api.Page) 
     assert f"{seen(top)} {100 * probability('', 1, 4):.1f}\u00a0%" in told
     assert f"bytes {top.hex(' ').upper()}" in told
     assert "Odia leads with 40\u00a0% of the mass; shared 11\u00a0%, unknown 3\u00a0%" in told
+
+
+def test_a_number_that_is_not_known_is_no_data(browser: api.Browser, tmp_path: Path) -> None:
+    folder = make_study(tmp_path)
+    shares = ("top_probability", "language_mass", "shared", "unknown")
+    unknown = (pl.col("depth") == 4) & (pl.col("place") == FIRST_PLACE + 1)
+    grids = pl.read_parquet(folder / "grids.parquet").with_columns(
+        pl.when(unknown).then(math.nan).otherwise(pl.col(c)).alias(c) for c in shares
+    )
+    grids.write_parquet(folder / "grids.parquet")
+    page = browser.new_page()
+    go(page, write_report(folder), ODIA)
+    cell = "#grid-table tbody tr >> nth=4 >> td >> nth=1"
+    for drawn in ("tuned", "base", "difference"):
+        page.select_option("#grid-drawn", drawn)
+        assert "no data" in page.inner_text(cell)
+        page.focus(cell)
+        assert " no data, bytes " in page.inner_text("#grid-readout")
+        assert "; no data on the mass" in page.inner_text("#grid-readout")
+        assert "null" not in page.inner_text("#grid-body")
+        assert "NaN" not in page.inner_text("#grid-body")
+        assert page.locator("#grid-table td:has-text('no data')").count() == 1
+    page.close()
 
 
 def test_what_tuning_changed(page: api.Page) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import polars as pl
 import pytest
+from explorer_page import ARABIC, READY, settled
+from fake_examples import samples
 from fake_study import SOURCES, TARGETS, make_study
 from pages import until
 
@@ -167,9 +170,76 @@ def test_escape_back_and_close_leave_the_page_where_it_was(page: api.Page, study
             page.go_back()
         else:
             page.click("#cell-close")
-        until(page, f"!{OPEN} && !location.hash")
-        assert page.url.removesuffix("#") == address(study)
+        until(page, f"!{OPEN} && !location.hash.startsWith('#cell')")
+        until(page, f"{FOCUSED} === {ADDRESS!r}")
+        assert page.url == address(study, "#matrix")
+
+
+def test_closing_a_cell_stays_at_it_after_an_example(page: api.Page) -> None:
+    until(page, READY)
+    for leave in ("Escape", "back"):
+        page.evaluate("(h) => { location.hash = h; }", ARABIC)
+        until(page, "document.activeElement.id === 'example-title'")
+        page.focus(LINK)
+        place = settled(page)
+        page.keyboard.press("Enter")
+        until(page, OPEN)
+        if leave == "back":
+            page.go_back()
+        else:
+            page.keyboard.press("Escape")
+        until(page, f"!{OPEN}")
+        assert settled(page) == place
         assert page.evaluate(FOCUSED) == ADDRESS
+
+
+def test_a_shared_link_never_leads_out_of_the_report(browser: api.Browser, study: Path) -> None:
+    page = browser.new_page()
+    page.goto("about:blank")
+    page.goto(address(study, ADDRESS))
+    until(page, "!document.getElementById('cell-lens').hidden")
+    page.click("#cell-lens")
+    until(page, f"!{OPEN}")
+    page.go_back()
+    until(page, OPEN)
+    page.keyboard.press("Escape")
+    until(page, f"!{OPEN}")
+    page.wait_for_timeout(200)
+    assert page.url == address(study, "#matrix")
+    page.close()
+
+
+def test_only_a_click_beside_the_dialog_closes_it(page: api.Page) -> None:
+    page.click(LINK)
+    until(page, OPEN)
+    box = page.locator("#cell").bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    inside, beyond = box["x"] + 4, box["x"] - 20
+    page.mouse.click(inside, middle)
+    for start, end in ((inside + 60, beyond), (beyond, inside)):
+        page.mouse.move(start, middle)
+        page.mouse.down()
+        page.mouse.move(end, middle)
+        page.mouse.up()
+    assert page.evaluate(OPEN)
+    page.mouse.click(beyond, middle)
+    until(page, f"!{OPEN}")
+
+
+def test_a_link_opened_in_another_tab_changes_nothing_here(page: api.Page) -> None:
+    page.click(LINK)
+    until(page, "!document.getElementById('cell-lens').hidden")
+    before = page.input_value("#lens-target")
+    with page.context.expect_page() as other:
+        page.click("#cell-lens", modifiers=["Control"])
+    other.value.close()
+    assert page.evaluate(OPEN)
+    assert page.input_value("#lens-target") == before
+    page.evaluate("location.hash = '#gains'")
+    until(page, f"!{OPEN}")
+    page.wait_for_timeout(200)
+    assert page.evaluate("document.activeElement.id") != "lens-target"
 
 
 def test_a_deep_link_opens_its_cell_and_leaves_the_matrix(
@@ -233,6 +303,14 @@ def test_look_inside_sets_the_lens_and_goes_there(page: api.Page, study: Path) -
 
 def test_examples_of_a_cell_are_shown_by_the_explorer(page: api.Page, study: Path) -> None:
     until(page, "document.documentElement.dataset.examples === 'ready'")
+    # the page has no example of the first, and none of the second's model
+    for place in ("default/or/ell_Grek", "default/or-nllb/eng_Latn"):
+        page.evaluate("(h) => { location.hash = h; }", f"#cell/{place}")
+        until(page, f"{OPEN} && location.hash === '#cell/{place}'")
+        page.wait_for_timeout(100)
+        assert not page.is_visible("#cell-examples")
+        page.keyboard.press("Escape")
+    until(page, f"!{OPEN}")
     page.click('#matrix .view-score a[href="#cell/default/or/eng_Latn"]')
     page.click("#cell-examples")
     until(page, f"!{OPEN} && document.activeElement.id === 'example-title'")
@@ -243,6 +321,34 @@ def test_examples_of_a_cell_are_shown_by_the_explorer(page: api.Page, study: Pat
     until(page, OPEN)
     assert not page.is_visible("#cell-examples")
     assert page.is_visible("#cell-lens")
+
+
+def test_a_name_that_would_steer_is_spelled_alike_everywhere(
+    browser: api.Browser, tmp_path: Path
+) -> None:
+    name = "or\u202eodd"
+    folder = make_study(tmp_path, sources=((name, "ory_Orya", "human"), *SOURCES[1:]))
+    rows = samples()
+    for row in rows:
+        for variant in row["variants"]:
+            variant["source"] = name if variant["source"] == "or" else variant["source"]
+    lines = "\n".join(json.dumps(row) for row in rows)
+    (folder / "samples.jsonl").write_text(f"{lines}\n", encoding="utf-8")
+    write_report(folder)
+    page = browser.new_page()
+    page.goto(address(folder, "#cell/default/orU%2B202Eodd/eng_Latn"))
+    until(page, "!document.getElementById('cell-examples').hidden")
+    assert page.is_visible("#cell-lens")
+    page.click("#cell-examples")
+    until(page, f"!{OPEN} && document.activeElement.id === 'example-title'")
+    assert page.input_value("#example-model") == "default orU+202Eodd"
+    page.goto(address(folder, "#cell/default/orU%2B202Eodd/arb_Arab"))
+    until(page, f"{OPEN} && !document.getElementById('cell-lens').hidden")
+    page.click("#cell-lens")
+    assert page.input_value("#lens-variant") == "default orU+202Eodd"
+    until(page, "document.querySelector('#lens-curves svg') !== null")
+    assert not page.is_visible("#lens-none")
+    page.close()
 
 
 def test_languages_produced_follow_the_chosen_model(page: api.Page, study: Path) -> None:

@@ -197,14 +197,14 @@ def _facts(tables: Tables, known: Known, keys: tuple[CellKey, CellKey]) -> list[
     ]
     lost = known.lost.get(key)
     if lost is not None:
-        told = f"{share_text(lost['share'])} of {points(lost['loss'])} points"
-        facts.append(
-            (
-                "Loss of SQuAD F1 that over-generation explains",
-                told if is_number(lost["share"]) else "nothing was lost",
-            )
-        )
+        facts.append(("Loss of SQuAD F1 that over-generation explains", _explained(lost)))
     return facts
+
+
+def _explained(lost: Mapping[str, float]) -> str:
+    if is_number(lost["share"]):
+        return f"{share_text(lost['share'])} of {points(lost['loss'])} points"
+    return "nothing was lost" if is_number(lost["loss"]) and lost["loss"] <= 0 else NO_DATA
 
 
 def _ratio(known: Known, kind: str, key: CellKey) -> str:

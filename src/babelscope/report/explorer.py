@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from babelscope.report.figures import CAUSES, STOPS
@@ -23,6 +24,8 @@ from babelscope.report.texts import Text, told
 
 ANSWERS = 20_000
 """About how many answers the page carries; each target gets its share of the questions."""
+TEXT = 3_000_000
+"""The most bytes of texts, as UTF-8, that the page carries; each target gets its share."""
 ANSWER_SHOWN = 600
 PROMPT_HEAD, PROMPT_TAIL = 1000, 800
 """The most characters of a text, and of a prompt's two ends."""
@@ -115,8 +118,29 @@ def _kept(tables: Tables) -> list[Sample]:
         sample = tables.samples[place]
         return _key(sample) not in looked_at, -len(sample.get("chosen_for") or ()), place
 
-    kept = [sorted(sorted(places, key=rank)[:room]) for places in by_target.values()]
-    return [tables.samples[place] for places in kept for place in places]
+    kept: list[int] = []
+    for places in by_target.values():
+        ranked = sorted(places, key=rank)[:room]
+        sizes = accumulate(_bytes(tables.samples[place]) for place in ranked)
+        fits = max(1, sum(size <= TEXT // len(by_target) for size in sizes))
+        kept += sorted(ranked[:fits])
+    return [tables.samples[place] for place in kept]
+
+
+def _bytes(sample: Sample) -> int:
+    """Return how many bytes the texts of a question take that the page would show."""
+    said = (variant.get("answer") for variant in sample["variants"])
+    short_ones = {str(text or "") for text in (sample["question"], *sample["answers"], *said)}
+    prompts = {text[: PROMPT_HEAD + PROMPT_TAIL] for text in _prompts(sample)}
+    shown = (*(text[:ANSWER_SHOWN] for text in short_ones), *prompts)
+    return sum(len(text.encode("utf-8", errors="replace")) for text in shown)
+
+
+def _prompts(sample: Sample) -> list[str]:
+    """Return the different prompts of a question; context and question where there is none."""
+    alone = f"{sample.get('context') or ''}\n\n{sample['question']}"
+    found = dict.fromkeys(str(p) for p in (sample.get("prompts") or {}).values())
+    return list(found) or [alone]
 
 
 def _sampling(tables: Tables, kept: int) -> tuple[str, ...]:
@@ -126,8 +150,8 @@ def _sampling(tables: Tables, kept: int) -> tuple[str, ...]:
     carried = (
         "The page carries all of them, with the answers of every model."
         if kept == count
-        else f"The page carries {kept:,} of them, the same number at most for each language, with "
-        "the answers of every model; samples.jsonl holds all."
+        else f"The page carries {kept:,} of them, as many of each language as its equal share of "
+        "the room can hold, with the answers of every model; samples.jsonl holds all."
     )
     return (
         f"The study kept {count_text(count, 'question')}{of}: for each tuned model and language "
@@ -172,14 +196,12 @@ def _example(
     sample: Sample, packing: _Packing, grids: Sequence[tuple[Owner, int]]
 ) -> dict[str, Any]:
     """Return a question: numbers are places in the lists of the data, -1 is not known."""
-    prompts = dict.fromkeys((sample.get("prompts") or {}).values())
-    alone = f"{sample.get('context') or ''}\n\n{sample['question']}"
     found: dict[str, Any] = {
         "target": str(sample["target"]),
         "id": told(sample["id"], ANSWER_SHOWN),
         "question": packing.text(sample["question"], ANSWER_SHOWN),
         "golds": [packing.text(gold, ANSWER_SHOWN) for gold in sample["answers"]],
-        "prompts": [packing.text(p, PROMPT_HEAD, PROMPT_TAIL) for p in prompts or [alone]],
+        "prompts": [packing.text(p, PROMPT_HEAD, PROMPT_TAIL) for p in _prompts(sample)],
         "answers": [_answer(variant, packing) for variant in sample["variants"]],
     }
     if grids:

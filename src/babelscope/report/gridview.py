@@ -41,7 +41,8 @@ def grid_view(tables: Tables, wanted: Sequence[tuple[str, str]]) -> GridView:
     `prompt` (how many columns are the prompt's), `first` (the first column's place), `next` (the
     token behind the last column, -1: unknown), `depths`; and, depth after depth, `top` (leading
     token), `p` (its probability in thousandths), `leads` (what leads: a language, `shared` or
-    `unknown`), `mass` (its share in hundredths), `shared` and `unknown` likewise.
+    `unknown`), `mass` (its share in hundredths), `shared` and `unknown` likewise. What is not known
+    is null.
     """
     if tables.grids.is_empty():
         return GridView()
@@ -114,11 +115,15 @@ def _tag(name: str) -> str:
 
 def _grid(part: pl.DataFrame, order: dict[int, int], leads: dict[str, int]) -> dict[str, Any]:
     first = part.filter(pl.col("depth") == part["depth"].min()).sort("place")
-    by_depth = part.sort("depth", "place")
+    shares = ("top_probability", "language_mass", "shared", "unknown")
+    finite = [pl.when(pl.col(c).is_finite()).then(pl.col(c)).alias(c) for c in shares]
+    by_depth = part.sort("depth", "place").with_columns(finite)
     last = first["next_id"][-1]
     mass = pl.max_horizontal("language_mass", "shared", "unknown")
     leader = (
-        pl.when(pl.col("language_mass") == mass)
+        pl.when(mass.is_null())
+        .then(None)
+        .when(pl.col("language_mass") == mass)
         .then(pl.col("language").replace_strict(leads, default=-1, return_dtype=pl.Int64))
         .when(pl.col("shared") == mass)
         .then(leads["shared"])

@@ -50,7 +50,7 @@ def lens_view(tables: Tables) -> LensView | None:
     places = {source["name"]: i for i, source in enumerate(tables.plan["sources"])}
     owners.sort(key=lambda o: (o[0], places.get(o[1], len(places))))
     tuned = [o for o in owners if o[1]]
-    bases = {owner_key(*o): base_of(tables, Variant(*o)).recipe for o in tuned}
+    bases = {owner_key(*o): owner_key(base_of(tables, Variant(*o)).recipe, "") for o in tuned}
     targets = [t for t in tables.plan["targets"] if t in set(frame["target"])]
     codes = sorted({code for code in frame["language"] if code})
     data = {
@@ -61,7 +61,7 @@ def lens_view(tables: Tables) -> LensView | None:
         "targets": [[t, language_name(t)] for t in targets],
         "languages": {code: language_name(code) for code in codes},
         "source_languages": {owner_key(*o): _language(tables, o[1]) for o in tuned},
-        "bases": bases | {"": next((o[0] for o in owners if not o[1]), "base")},
+        "bases": bases | {"": next((owner_key(*o) for o in owners if not o[1]), "base")},
         "equal": _equal_golds(tables),
         **_cells(frame),
         "start": _start(tables, targets, tuned),

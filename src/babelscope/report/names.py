@@ -153,8 +153,8 @@ def model_title(tables: Tables, variant: Variant) -> str:
 
 
 def owner_key(recipe: str, source: str) -> str:
-    """Return how the page's scripts call a model: "default English", "base"."""
-    return f"{recipe} {source}".rstrip()
+    """Return how the page's scripts and addresses call a model: "default English", "base"."""
+    return f"{named(recipe)} {named(source)}" if source else named(recipe)
 
 
 def measure_name(measure: str) -> str:

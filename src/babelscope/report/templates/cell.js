@@ -1,18 +1,11 @@
 "use strict";
 // The page of a cell of the matrix: its address is #cell/recipe/source/target.
 (() => {
-  const { add, byId, read } = babelscope;
+  const { add, byId, modified, parts, read } = babelscope;
   const pages = read("matrix-data").pages;
   const dialog = byId("cell");
 
-  const asked = () => {
-    if (!location.hash.startsWith("#cell/")) return null;
-    try {
-      return location.hash.slice("#cell/".length).split("/").map(decodeURIComponent);
-    } catch {
-      return ["", "", ""];
-    }
-  };
+  const asked = () => parts("cell");
   const own = (table, key) => (table && Object.hasOwn(table, key) ? table[key] : undefined);
   const found = ([recipe, source, target]) => own(own(own(pages.cells, recipe), source), target);
 
@@ -103,16 +96,20 @@
     const select = byId(id);
     return Boolean(select) && [...select.options].some((option) => option.value === value);
   };
+  let examples = null;
+  const answered = (owner, target) => {
+    const models = examples.variants.map(([model]) => examples.models[model][0]);
+    return examples.examples.some((example) =>
+      example.target === target && example.answers.some(([variant]) => models[variant] === owner));
+  };
   const offer = ([recipe, source, target], page) => {
     const owner = `${recipe} ${source}`;
     byId("cell-lens").hidden = !page || !has("lens-target", target) || (source !== "" && !has("lens-variant", owner));
-    byId("cell-examples").hidden = !page || !source || typeof babelscope.explore !== "function";
+    byId("cell-examples").hidden = !page || !source || !examples || !answered(owner, target);
   };
 
-  // Where the page was opened from a link, closing goes back in the history; where its address was
-  // given, closing takes the address away. A link out of the page does the rest when it is closed,
-  // as nothing behind it can take the focus before.
-  let came = false;
+  // Closing puts the matrix in the place of the page's address, which moves nothing. A link out of
+  // the page does the rest when it is closed, as nothing behind it can take the focus before.
   let afterwards = () => {};
   const back = () => {
     byId("cell-body").replaceChildren();
@@ -122,17 +119,15 @@
       afterwards = () => {};
       return;
     }
-    if (came) history.back();
-    else history.replaceState(null, "", "#matrix");
+    history.replaceState(null, "", "#matrix");
     const links = [...document.querySelectorAll("#matrix td a")].filter((a) => a.offsetParent);
-    const link = links.find((a) => a.hash === location.hash || samePlace(a.hash, place));
+    const link = links.find((a) => parts("cell", a.hash).join("\n") === place.join("\n"));
     if (link) link.focus();
   };
-  const samePlace = (hash, place) =>
-    hash.slice("#cell/".length).split("/").map(decodeURIComponent).join("\n") === place.join("\n");
   const show = () => {
     const place = asked();
     if (!place) { if (dialog.open) dialog.close(); return; }
+    afterwards = () => {};
     const page = found(place);
     fillPage(page, place[1] !== "");
     offer(place, page);
@@ -142,8 +137,17 @@
   };
   dialog.addEventListener("close", back);
   byId("cell-close").addEventListener("click", () => dialog.close());
-  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
-  byId("cell-lens").addEventListener("click", () => {
+  // a text may be selected from within to beyond the edge
+  let pressed = false;
+  const outside = (event) => {
+    const box = dialog.getBoundingClientRect();
+    const within = event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;
+    return event.target === dialog && !within;
+  };
+  dialog.addEventListener("pointerdown", (event) => { pressed = outside(event); });
+  dialog.addEventListener("click", (event) => { if (pressed && outside(event)) dialog.close(); });
+  byId("cell-lens").addEventListener("click", (event) => {
+    if (modified(event)) return;
     const [recipe, source, target] = asked();
     byId("lens-target").value = target;
     if (source) byId("lens-variant").value = `${recipe} ${source}`;
@@ -153,19 +157,20 @@
       byId("lens-target").focus({ preventScroll: true });
     };
   });
-  byId("cell-examples").addEventListener("click", () => {
+  byId("cell-examples").addEventListener("click", (event) => {
+    if (modified(event)) return;
     const [recipe, source, target] = asked();
     afterwards = () => babelscope.explore({ target, model: `${recipe} ${source}` });
   });
-  window.addEventListener("hashchange", (event) => {
-    if (asked() && !new URL(event.oldURL).hash.startsWith("#cell/")) came = true;
-    show();
-  });
+  window.addEventListener("hashchange", show);
   show();
-  // a page that was open before the lens could not know of it
+  // a page that was open before the lens and the examples could not know of them
   const offerAgain = () => {
     const place = asked();
     if (place) offer(place, found(place));
   };
   babelscope.unpack("lens").then(offerAgain, () => {});
+  if (byId("examples-data")) {
+    babelscope.unpack("examples-data").then((data) => { examples = data; offerAgain(); }, () => {});
+  }
 })();

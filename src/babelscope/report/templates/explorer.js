@@ -1,7 +1,7 @@
 "use strict";
 // Examples: searched and filtered here, one drawn at a time; addresses are #example/TARGET/ID.
 (() => {
-  const { add, byId, fill, plain, put, unpack } = babelscope;
+  const { add, byId, fill, modified, parts, plain, put, unpack } = babelscope;
   const AT_ONCE = 40;
   const NAMES = ["target", "model", "turn", "cause"];
   let data = null;
@@ -33,6 +33,10 @@
     return before[4] === answer[4] ? "same" : answer[4] ? "right" : "wrong";
   };
   const modelOf = (answer) => data.models[data.variants[answer[0]][0]][0];
+  const turnsOf = (example) => {
+    const model = chosen("model");
+    return example.answers.filter((a) => !model || modelOf(a) === model).map((a) => outcome(example, a));
+  };
   const haystack = (example) => {
     const places = [example.question, ...example.golds, ...example.prompts, ...example.answers.map((a) => a[1])];
     example.hay ||= normal([plain(example.id), ...[...new Set(places)].map(textOf)].join("\n"));
@@ -58,13 +62,9 @@
     const [name, tag, direction] = data.targets[example.target];
     add(add(link, "b"), "bdi", name);
     link.append(" ");
-    const said = put(link, data.texts[example.question]);
-    said.lang = tag;
-    said.dir = direction;
-    const model = chosen("model");
-    const turns = example.answers.filter((a) => !model || modelOf(a) === model).map((a) => outcome(example, a));
+    Object.assign(put(link, data.texts[example.question]), { lang: tag, dir: direction });
     for (const turn of ["right", "wrong"]) {
-      const count = turns.filter((t) => t === turn).length;
+      const count = turnsOf(example).filter((t) => t === turn).length;
       if (!count) continue;
       link.append(" ");
       add(link, "span", `${count} turned ${turn}`).className = `turn ${turn}`;
@@ -78,15 +78,21 @@
     byId("example-more").hidden = found.length <= listed;
     byId("example-count").textContent = `${found.length.toLocaleString("en")} of ${data.examples.length.toLocaleString("en")} questions` +
       (found.length > listed ? `, ${listed} listed` : "");
+    keepSeen();
+  };
+  // The page itself stays where it is.
+  const keepSeen = () => {
+    const box = byId("example-list"), link = box.querySelector("[aria-current]");
+    if (!link) return;
+    const [own, all] = [link.getBoundingClientRect(), box.getBoundingClientRect()];
+    const below = Math.max(0, Math.min(own.bottom - all.bottom, own.top - all.top));
+    box.scrollTop += own.top < all.top ? own.top - all.top : below;
   };
   // Shown first is what most answers turned right or wrong, with a grid if any has one.
   const telling = () => {
-    const model = chosen("model");
-    const weights = found.map((i) => {
-      const example = data.examples[i];
-      const turns = example.answers.filter((a) => !model || modelOf(a) === model).map((a) => outcome(example, a));
-      return (example.grids ? 1000 : 0) + turns.filter((turn) => turn === "right" || turn === "wrong").length;
-    });
+    const weight = (example) =>
+      (example.grids ? 1000 : 0) + turnsOf(example).filter((turn) => turn === "right" || turn === "wrong").length;
+    const weights = found.map((i) => weight(data.examples[i]));
     return found.length ? found[weights.indexOf(Math.max(...weights))] : -1;
   };
   const filter = () => {
@@ -133,8 +139,9 @@
     const [, tag, direction] = data.targets[example.target];
     title(example);
     const place = found.indexOf(current);
-    byId("example-before").disabled = place <= 0;
-    byId("example-after").disabled = place < 0 || place + 1 >= found.length;
+    // a disabled button would lose the focus
+    byId("example-before").setAttribute("aria-disabled", String(place <= 0));
+    byId("example-after").setAttribute("aria-disabled", String(place < 0 || place + 1 >= found.length));
     byId("example-link").href = address(example);
     const [question, golds, prompts] = ["question", "golds", "prompts"].map((name) => byId("example-" + name));
     for (const box of [question, golds, prompts, byId("example-answers").tBodies[0]]) box.replaceChildren();
@@ -145,11 +152,7 @@
     });
     if (!example.golds.length) add(golds, "span", "(no answer)").className = "none";
     for (const prompt of example.prompts) {
-      const shown = add(prompts, "p");
-      shown.className = "context";
-      shown.lang = tag;
-      shown.dir = direction;
-      put(shown, data.texts[prompt]);
+      put(Object.assign(add(prompts, "p"), { className: "context", lang: tag, dir: direction }), data.texts[prompt]);
     }
     for (const answer of example.answers) answerRow(example, answer);
     showGrid(example, data.models.findIndex(([key]) => key === chosen("model")));
@@ -171,19 +174,26 @@
     byId("example-grid").checked = false;
   };
   const asked = () => {
-    if (!location.hash.startsWith("#example/")) return null;
-    return data.examples.findIndex((example) => address(example) === location.hash);
+    const [target, ...id] = parts("example") || [null];
+    if (target === null) return null;
+    return data.examples.findIndex((example) => example.target === target && plain(example.id) === id.join("/"));
   };
-  const follow = () => {
+  const follow = (event) => {
     const index = asked();
     if (index === null) return;
+    // a cell's page that was closed by going back
+    if (event && index === current && parts("cell", new URL(event.oldURL).hash)) return;
     if (index < 0) byId("example-count").textContent = "The page does not carry that question; look for it in samples.jsonl.";
     else open(index, !walking);
     walking = false;
   };
   const walk = (by) => {
-    walking = true;
-    location.hash = address(data.examples[found[found.indexOf(current) + by]]);
+    const index = found[found.indexOf(current) + by];
+    if (index === undefined) return;
+    const place = address(data.examples[index]);
+    walking = place !== location.hash;
+    if (walking) location.hash = place;
+    else open(index, false);
   };
 
   const begin = (unpacked) => {
@@ -193,6 +203,7 @@
     fill(byId("example-model"), data.models);
     fill(byId("example-cause"), data.causes);
     byId("example-gridded").hidden = !data.examples.some((example) => example.grids);
+    byId("example-controls").hidden = false;
     filter();
     follow();
     window.addEventListener("hashchange", follow);
@@ -206,6 +217,11 @@
       listed += AT_ONCE;
       list();
     });
+    // the address that stands there already changes nothing when it is asked for again
+    byId("example-list").addEventListener("click", (event) => {
+      const link = event.target.closest("a");
+      if (link && link.hash === location.hash && !modified(event)) open(asked(), true);
+    });
     byId("example-before").addEventListener("click", () => walk(-1));
     byId("example-after").addEventListener("click", () => walk(1));
     document.documentElement.dataset.examples = "ready";
@@ -217,14 +233,17 @@
   babelscope.explore = (wanted) => ready.then(() => {
     if (!data) return;
     reset();
+    const unknown = [];
     for (const [name, value] of Object.entries(wanted)) {
       const field = byId("example-" + name);
-      if (!field) continue;
       field.value = value;
-      if (field.value !== value) field.value = "";
+      if (field.value === value) continue;
+      field.value = "";
+      unknown.push(`${name} ${value}`);
     }
     current = -1;
     filter();
+    if (unknown.length) byId("example-count").textContent += `; not among the page’s examples: ${unknown.join(", ")}`;
     byId("examples").scrollIntoView();
     byId("example-title").focus({ preventScroll: true });
   });

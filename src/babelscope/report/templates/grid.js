@@ -12,7 +12,7 @@ babelscope.grid = (all, variants) => {
   // The languages that lead most often have colours of their own, the same in every grid.
   const colourOf = (() => {
     const often = (all.leads || []).map(() => 0);
-    for (const grid of grids) for (const lead of grid.leads) often[lead] += 1;
+    for (const grid of grids) for (const lead of grid.leads) if (lead !== null) often[lead] += 1;
     const ranked = often.map((_, i) => i).slice(0, -2).sort((a, b) => often[b] - often[a] || a - b);
     const own = new Map(ranked.slice(0, COLOURS.length).map((lead, i) => [lead, COLOURS[i]]));
     return (lead) => own.get(lead) || "var(--muted)";
@@ -21,7 +21,9 @@ babelscope.grid = (all, variants) => {
   const hex = (text) => [...new TextEncoder().encode(text)].map((b) => b.toString(16).padStart(2, "0")).join("");
   const bytesOf = (token) => (Array.isArray(token) ? token : [token])
     .map((piece) => (Array.isArray(piece) ? piece[1] : hex(piece))).join("").toUpperCase().replace(/(..)(?=.)/g, "$1 ");
-  const share = (thousandths) => `${(thousandths / 10).toFixed(1)}\u00a0%`;
+  const share = (thousandths) => (thousandths === null ? "no data" : `${(thousandths / 10).toFixed(1)}\u00a0%`);
+  const percent = (hundredths) => (hundredths === null ? "no data" : `${hundredths}\u00a0%`);
+  const tagOf = (lead) => (lead === null ? "no data" : all.leads[lead][0]);
   const token = (parent, place) => put(parent, all.tokens[place]);
 
   const own = (variant) => {
@@ -42,11 +44,11 @@ babelscope.grid = (all, variants) => {
   };
 
   const massText = (cell) => {
-    const [, name] = all.leads[cell.lead];
+    if (cell.lead === null) return "no data on the mass";
     const rest = [["shared", cell.shared], ["unknown", cell.unknown]]
-      .filter(([kind]) => all.leads[cell.lead][0] !== kind)
-      .map(([kind, mass]) => `${kind} ${mass}\u00a0%`);
-    return `${name} leads with ${cell.mass}\u00a0% of the mass; ${rest.join(", ")}`;
+      .filter(([kind]) => tagOf(cell.lead) !== kind)
+      .map(([kind, mass]) => `${kind} ${percent(mass)}`);
+    return `${all.leads[cell.lead][1]} leads with ${percent(cell.mass)} of the mass; ${rest.join(", ")}`;
   };
   const tell = (row, column) => {
     const { grid, other } = drawn;
@@ -109,7 +111,8 @@ babelscope.grid = (all, variants) => {
     if (before && before.top === cell.top) {
       td.className = "same";
       const change = (cell.p - before.p) / 10;
-      add(td, "span", `${change < 0 ? "−" : "+"}${Math.abs(change).toFixed(1)}`);
+      if (cell.p === null || before.p === null) add(td, "span", "no data");
+      else add(td, "span", `${change < 0 ? "−" : "+"}${Math.abs(change).toFixed(1)}`);
       return;
     }
     td.style.setProperty("--c", colourOf(cell.lead));
@@ -119,7 +122,7 @@ babelscope.grid = (all, variants) => {
       td.firstChild.className = "before";
     }
     token(td, cell.top);
-    add(td, "small", all.leads[cell.lead][0]);
+    add(td, "small", cell.p === null ? "no data" : tagOf(cell.lead));
   };
   const heads = (grid, columns) => {
     const [groups, names] = [add(table.tHead, "tr"), add(table.tHead, "tr")];
@@ -192,7 +195,7 @@ babelscope.grid = (all, variants) => {
   const legend = (grid) => {
     const list = byId("grid-colours");
     list.replaceChildren();
-    for (const lead of [...new Set(grid.leads)].sort((a, b) => a - b)) {
+    for (const lead of [...new Set(grid.leads)].filter((lead) => lead !== null).sort((a, b) => a - b)) {
       const item = add(list, "li");
       const swatch = add(item, "span");
       swatch.className = "swatch";

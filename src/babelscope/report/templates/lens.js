@@ -264,6 +264,7 @@ babelscope.unpack("lens").then((lens) => {
   byId("lens-controls").addEventListener("change", () => { steps(); show(); });
   byId("lens-controls").addEventListener("submit", (event) => event.preventDefault());
   byId("lens-variant").parentElement.hidden = lens.variants.length === 0;
+  byId("lens-controls").hidden = false;
   steps();
   show();
 }, () => {

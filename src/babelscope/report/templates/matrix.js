@@ -73,6 +73,8 @@
     if (select.value !== "study") show();
   }
 
+  const opens = document.getElementById("matrix-opens");
+  if (opens) opens.hidden = false;
   // One stop of the tab key a table; arrows, Home and End move inside it.
   const links = (table) => [...table.rows].map((row) => [...row.querySelectorAll("td a")]).filter((row) => row.length);
   const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], Home: [0, -1e3], End: [0, 1e3] };

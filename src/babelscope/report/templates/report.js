@@ -107,6 +107,17 @@ const babelscope = (() => {
     if (!unpacked.has(id)) unpacked.set(id, inflate(id));
     return unpacked.get(id);
   };
+  // The decoded parts of an address such as #cell/a/b/c, none where they cannot be decoded; null
+  // for an address of another kind.
+  const parts = (kind, hash = location.hash) => {
+    if (!hash.startsWith(`#${kind}/`)) return null;
+    try {
+      return hash.slice(kind.length + 2).split("/").map(decodeURIComponent);
+    } catch {
+      return [];
+    }
+  };
+  const modified = (event) => event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
   // A command is selected when its button is pressed, and copied where the browser allows it.
   for (const command of document.querySelectorAll("pre.command")) {
     const button = document.createElement("button");
@@ -130,5 +141,5 @@ const babelscope = (() => {
   }
 
   const forget = (element) => { Plotly.purge(element); drawn.delete(element); };
-  return { add, byId, colour, draw, fill, forget, plain, put, read, unpack };
+  return { add, byId, colour, draw, fill, forget, modified, parts, plain, put, read, unpack };
 })();
