@@ -243,4 +243,5 @@ def self_tuning(tables: Tables) -> Answer:
 def _questions(extra: int) -> str:
     if extra == 0:
         return "its questions would suffice for this pair alone, not after correction for all pairs"
-    return f"about {count_text(extra, 'more question')} would decide"
+    more = count_text(extra, "more question")
+    return f"about {more} would decide with 80 % power and before correction"
