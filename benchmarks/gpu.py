@@ -14,28 +14,23 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
-from unittest.mock import patch
 
 import torch
 from answering import FORCED, Tokens, in_batches, one_at_a_time, ours, show_differences
 from lens import TOP_K, a_map, bare_trunk
 from lens import prompts_of as lens_prompts
 from transformers import Trainer, TrainingArguments
-from tuning import _Told
+from tuning import Told, tune_rows
 from workload import as_transformers_has_it, bloom_560m, machine, prompts_of, table, xquad
 
-from babelscope.adapt import tuning
-from babelscope.adapt.batches import TrainingSet, collate
+from babelscope.adapt.batches import collate
 from babelscope.adapt.lora import fresh_lora
 from babelscope.adapt.recipes import RECIPES, Recipe, change
-from babelscope.adapt.saving import Saving
 from babelscope.errors import BabelscopeError
 from babelscope.infer.generate import generate_answers
 from babelscope.infer.lens import Lens, LensPrompt, LensSettings, prepare_lens, read_lens
 from babelscope.models.encoding import NO_LOSS, EncodedPrompt, EncodedTraining
 from babelscope.models.loading import LoadedModel
-from babelscope.records import Example, QuestionSet
 
 STEPS = 12
 LENGTH, ANSWER = 512, 16
@@ -130,21 +125,7 @@ def rows_of(count: int) -> tuple[EncodedTraining, ...]:
 
 
 def _ours(recipe: Recipe, told: Callable[[], None]) -> None:
-    data = TrainingSet(rows_of(103), {"examples": 103})
-    example = Example("0", "eng_Latn", "a", "b", ("c",), "0")
-    loaded = bloom_560m(device="cuda")
-    with (
-        patch.object(tuning, "encode_examples", lambda *_: data),
-        tempfile.TemporaryDirectory() as out,
-    ):
-        tuning.tune(
-            loaded,
-            QuestionSet("rows", "eng_Latn", (example,)),
-            recipe,
-            seed=0,
-            saving=Saving(Path(out) / "adapter", checkpoint_steps=STEPS + 1),
-            progress=lambda *_: told(),
-        )
+    tune_rows(bloom_560m(device="cuda"), rows_of(103), recipe, told)
 
 
 def _stock(recipe: Recipe, told: Callable[[], None]) -> None:
@@ -168,7 +149,7 @@ def _stock(recipe: Recipe, told: Callable[[], None]) -> None:
             args=arguments,
             train_dataset=[*rows_of(103)],
             data_collator=lambda items: collate(items, 1),
-            callbacks=[_Told(told)],
+            callbacks=[Told(told)],
         ).train()
 
 

@@ -55,7 +55,14 @@ def recipe_of(which: str) -> Recipe:
 
 
 def ours(loaded: LoadedModel, which: str, told: Callable[[], None]) -> None:
-    data = TrainingSet(rows(which), {"examples": ROWS})
+    tune_rows(loaded, rows(which), recipe_of(which), told)
+
+
+def tune_rows(
+    loaded: LoadedModel, made: tuple[EncodedTraining, ...], recipe: Recipe, told: Callable[[], None]
+) -> None:
+    """Tune on ready rows; `told` is called after each step."""
+    data = TrainingSet(made, {"examples": len(made)})
     example = Example("0", "eng_Latn", "a", "b", ("c",), "0")
     with (
         patch.object(tuning, "encode_examples", lambda *_: data),
@@ -64,14 +71,14 @@ def ours(loaded: LoadedModel, which: str, told: Callable[[], None]) -> None:
         tuning.tune(
             loaded,
             QuestionSet("rows", "eng_Latn", (example,)),
-            recipe_of(which),
+            recipe,
             seed=0,
-            saving=Saving(Path(out) / "adapter", checkpoint_steps=STEPS + 1),
+            saving=Saving(Path(out) / "adapter", checkpoint_steps=recipe.max_steps + 1),
             progress=lambda *_: told(),
         )
 
 
-class _Told(TrainerCallback):
+class Told(TrainerCallback):
     def __init__(self, told: Callable[[], None]) -> None:
         self.told = told
 
@@ -100,7 +107,7 @@ def stock(loaded: LoadedModel, which: str, told: Callable[[], None]) -> None:
             args=arguments,
             train_dataset=[*rows(which)] * STEPS,
             data_collator=lambda items: collate(items, 1),
-            callbacks=[_Told(told)],
+            callbacks=[Told(told)],
         ).train()
 
 

@@ -10,6 +10,9 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from babelscope.models.loading import LoadedModel
+from babelscope.models.parts import locate_parts
+
 FAMILIES = ("bloom", "qwen2", "qwen3", "llama", "gemma", "gemma2", "mistral", "gpt_neox")
 LENS_FAMILIES = (*FAMILIES, "cohere", "granite", "olmo2")
 """Further forms of a head: scaled logits, multiplied or divided; norms behind the sums only."""
@@ -159,3 +162,17 @@ def save_tiny(
     model.save_pretrained(folder)
     tiny_tokenizer(adds_begin=encodes, adds_end=encodes).save_pretrained(folder)
     return folder
+
+
+def tiny_loaded(family: str) -> LoadedModel:
+    """A tiny model as `load_model` would give it, on the CPU in float32."""
+    model = tiny_model(family)
+    return LoadedModel(
+        model=model,
+        tokenizer=tiny_tokenizer(),
+        parts=locate_parts(model),
+        name=family,
+        fingerprint=family,
+        dtype=torch.float32,
+        device=torch.device("cpu"),
+    )

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from peft import LoraConfig, get_peft_model
-from tiny import LENS_FAMILIES, ROWS, tiny_model, tiny_tokenizer
+from tiny import LENS_FAMILIES, ROWS, tiny_loaded, tiny_model
 from torch import nn
 
 from babelscope.errors import DataError, ModelError, SettingError
@@ -26,19 +26,6 @@ DEPTHS = 3
 
 # peft reads an attribute that transformers 5 has renamed
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
-
-
-def _loaded(family: str) -> LoadedModel:
-    model = tiny_model(family)
-    return LoadedModel(
-        model=model,
-        tokenizer=tiny_tokenizer(),
-        parts=locate_parts(model),
-        name=family,
-        fingerprint=family,
-        dtype=torch.float32,
-        device=torch.device("cpu"),
-    )
 
 
 def _map(rows: int = MAP_ROWS, seed: int = 0) -> NDArray[np.float32]:
@@ -108,7 +95,7 @@ def test_the_lens_equals_the_plain_computation(
     monkeypatch.setattr(projection, "MIN_COLUMNS", 1)
     monkeypatch.setattr(projection, "BLOCK", 37)  # 14 chunks of 512 rows, the last ragged
     monkeypatch.setattr(projection, "ROW_CHUNK", 10)
-    loaded = _loaded(family)
+    loaded = tiny_loaded(family)
     reading = look(loaded, PROMPTS, GOLDS, _map(), tokens_per_batch=90)
     assert reading.mass["m"].shape == (7, 2, DEPTHS, COLUMNS)
     assert reading.mass["m"].dtype == np.float32
@@ -119,7 +106,7 @@ def test_the_lens_equals_the_plain_computation(
 
 
 def test_the_last_depth_is_the_models_own_distribution() -> None:
-    loaded = _loaded("gemma2")
+    loaded = tiny_loaded("gemma2")
     reading = look(loaded, PROMPTS[:1], [[]], _map(ROWS), positions=("last",))
     with torch.no_grad():
         own = loaded.model(torch.tensor(PROMPTS[:1])).logits[0, -1].softmax(-1).numpy()
@@ -128,14 +115,14 @@ def test_the_last_depth_is_the_models_own_distribution() -> None:
 
 @pytest.mark.parametrize("family", ["bloom", "mistral", "gpt_neox"])
 def test_batch_and_padding_change_nothing(family: str) -> None:
-    loaded = _loaded(family)
+    loaded = tiny_loaded(family)
     together = look(loaded, PROMPTS, GOLDS, _map())
     alone = look(loaded, PROMPTS, GOLDS, _map(), tokens_per_batch=1)
     np.testing.assert_allclose(together.mass["m"], alone.mass["m"], atol=1e-5)
 
 
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded = _loaded("bloom")
+    loaded = tiny_loaded("bloom")
     whole = look(loaded, PROMPTS, GOLDS, _map())
     monkeypatch.setitem(projection.CHUNK_LOGITS, "cpu", 1)
     monkeypatch.setattr(projection, "MIN_COLUMNS", 1)
@@ -146,7 +133,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_positions_are_computed_alike_alone_and_together() -> None:
-    loaded = _loaded("qwen2")
+    loaded = tiny_loaded("qwen2")
     both = look(loaded, PROMPTS, GOLDS, _map())
     for k, position in enumerate(("last", "gold")):
         one = look(loaded, PROMPTS, GOLDS, _map(), positions=(position,))
@@ -157,7 +144,7 @@ def test_positions_are_computed_alike_alone_and_together() -> None:
 
 
 def test_masses_sum_to_one_and_permuted_languages_permute() -> None:
-    loaded, order = _loaded("llama"), np.random.default_rng(3).permutation(COLUMNS)
+    loaded, order = tiny_loaded("llama"), np.random.default_rng(3).permutation(COLUMNS)
     reading = look(loaded, PROMPTS, GOLDS, _map(ROWS))
     np.testing.assert_allclose(reading.mass["m"].sum(-1), 1, atol=1e-5)
     permuted = look(loaded, PROMPTS, GOLDS, _map(ROWS)[:, order])
@@ -166,13 +153,13 @@ def test_masses_sum_to_one_and_permuted_languages_permute() -> None:
 
 def test_a_map_of_one_language_gives_one() -> None:
     one = np.tile(np.array([1, 0, 0], dtype=np.float32), (ROWS, 1))
-    reading = look(_loaded("gemma"), PROMPTS, GOLDS, one)
+    reading = look(tiny_loaded("gemma"), PROMPTS, GOLDS, one)
     np.testing.assert_allclose(reading.mass["m"][..., 0], 1, atol=1e-6)
 
 
 def test_rows_beyond_the_map_are_unknown() -> None:
     known = np.tile(np.array([1, 0, 0], dtype=np.float32), (MAP_ROWS, 1))
-    loaded = _loaded("bloom")
+    loaded = tiny_loaded("bloom")
     reading = look(loaded, PROMPTS[:1], GOLDS[:1], known, positions=("last",))
     with torch.no_grad():
         own = loaded.model(torch.tensor(PROMPTS[:1])).logits[0, -1].softmax(-1)
@@ -187,7 +174,7 @@ def test_rows_beyond_the_map_are_unknown() -> None:
 
 
 def test_permuting_the_vocabulary_with_the_map_changes_nothing() -> None:
-    loaded, table = _loaded("llama"), _map(ROWS)
+    loaded, table = tiny_loaded("llama"), _map(ROWS)
     before = look(loaded, PROMPTS, GOLDS, table)
     order = np.random.default_rng(4).permutation(ROWS)
     weight = loaded.parts.unembed.weight
@@ -198,7 +185,7 @@ def test_permuting_the_vocabulary_with_the_map_changes_nothing() -> None:
 
 
 def test_a_missing_gold_is_nan_and_last_is_not() -> None:
-    reading = look(_loaded("qwen3"), PROMPTS[:2], [[], GOLDS[1]], _map())
+    reading = look(tiny_loaded("qwen3"), PROMPTS[:2], [[], GOLDS[1]], _map())
     assert np.isnan(reading.mass["m"][0, 1]).all()
     assert np.isnan(reading.entropy_bits[0, 1]).all()
     assert np.isfinite(reading.mass["m"][0, 0]).all()
@@ -206,7 +193,7 @@ def test_a_missing_gold_is_nan_and_last_is_not() -> None:
 
 
 def test_the_model_is_left_as_it_was() -> None:
-    loaded, ids = _loaded("gemma2"), torch.tensor([PROMPTS[0]])
+    loaded, ids = tiny_loaded("gemma2"), torch.tensor([PROMPTS[0]])
     with torch.no_grad():
         before = loaded.model(ids).logits
         look(loaded, PROMPTS, GOLDS, _map())
@@ -216,7 +203,7 @@ def test_the_model_is_left_as_it_was() -> None:
 
 
 def test_the_adapter_in_use_is_looked_through() -> None:
-    loaded = _loaded("bloom")
+    loaded = tiny_loaded("bloom")
     base = look(loaded, PROMPTS, GOLDS, _map())
     config = LoraConfig(r=4, target_modules=["query_key_value"], init_lora_weights=False)
     torch.manual_seed(0)
@@ -264,8 +251,8 @@ def test_the_online_softmax_equals_scipys(n: int, rows: int, spread: float, seed
 
 
 def test_bf16_weights_stay_near_float32() -> None:
-    exact = look(_loaded("qwen2"), PROMPTS, GOLDS, _map(ROWS))
-    half = _loaded("qwen2")
+    exact = look(tiny_loaded("qwen2"), PROMPTS, GOLDS, _map(ROWS))
+    half = tiny_loaded("qwen2")
     half.model.to(torch.bfloat16)
     rough = look(half, PROMPTS, GOLDS, _map(ROWS))
     np.testing.assert_allclose(rough.mass["m"].sum(-1), 1, atol=1e-5)
@@ -274,7 +261,7 @@ def test_bf16_weights_stay_near_float32() -> None:
 
 
 def test_bad_input_is_one_clear_error() -> None:
-    loaded, table = _loaded("gpt_neox"), _map()
+    loaded, table = tiny_loaded("gpt_neox"), _map()
     with pytest.raises(
         SettingError, match="last, gold, generated or a token's number, found middle"
     ):
@@ -298,4 +285,4 @@ def test_bad_input_is_one_clear_error() -> None:
 
 
 def test_no_prompts_give_an_empty_reading() -> None:
-    assert look(_loaded("bloom"), [], [], _map()).mass["m"].shape == (0, 2, DEPTHS, COLUMNS)
+    assert look(tiny_loaded("bloom"), [], [], _map()).mass["m"].shape == (0, 2, DEPTHS, COLUMNS)

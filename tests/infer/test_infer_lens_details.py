@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tiny import LENS_FAMILIES, ROWS, tiny_model, tiny_tokenizer
+from tiny import LENS_FAMILIES, ROWS, tiny_loaded, tiny_model, tiny_tokenizer
 
 from babelscope.infer import projection
 from babelscope.infer.contrast import gold_beginnings, gold_pairs, token_index
@@ -47,13 +47,6 @@ OTHER = LensPrompt("b", tuple(TOKENIZER("A: Paris ist")["input_ids"]))
 FEW = (("bloom", 1), ("qwen2", 1), ("gemma2", 1), ("gpt_neox", 0))
 
 
-def _loaded(family: str) -> LoadedModel:
-    model = tiny_model(family)
-    parts = locate_parts(model)
-    device = torch.device("cpu")
-    return LoadedModel(model, TOKENIZER, parts, family, family, torch.float32, device)
-
-
 def _table(seed: int = 0, columns: int = 4) -> NDArray[np.float32]:
     draw = np.random.default_rng(seed)
     return draw.dirichlet(np.full(columns, 0.3), size=ROWS).astype(np.float32)
@@ -80,7 +73,7 @@ def _read(
 
 @pytest.mark.parametrize("family", LENS_FAMILIES)
 def test_next_token_and_leaders_equal_the_plain_computation(family: str) -> None:
-    loaded = _loaded(family)
+    loaded = tiny_loaded(family)
     settings = LensSettings(top_k=5)
     reading = _read(loaded, [OTHER, PROMPT], ("last", "gold", "generated"), settings)
     start = len(PROMPT.ids) - 1
@@ -106,15 +99,15 @@ def test_next_token_and_leaders_equal_the_plain_computation(family: str) -> None
 
 
 def test_without_what_follows_nothing_is_said_of_it() -> None:
-    reading = _read(_loaded("bloom"), [OTHER], ("last", "gold", "generated"))
+    reading = _read(tiny_loaded("bloom"), [OTHER], ("last", "gold", "generated"))
     assert np.isnan(reading.next_probability).all()
     assert np.isfinite(reading.mass["m"][0, 0]).all()
     assert np.isnan(reading.mass["m"][0, 1:]).all()
     assert reading.places == ()
     assert reading.gold_languages == ()
     generated = dataclasses.replace(PROMPT, gold=(), golds={})
-    seen = _read(_loaded("bloom"), [generated], ("last", "generated"))
-    p = _probabilities(_loaded("bloom"), PROMPT.ids)[:, -1, PROMPT.generated[0]]
+    seen = _read(tiny_loaded("bloom"), [generated], ("last", "generated"))
+    p = _probabilities(tiny_loaded("bloom"), PROMPT.ids)[:, -1, PROMPT.generated[0]]
     np.testing.assert_allclose(seen.next_probability[0, 0], p, atol=1e-6)
 
 
@@ -124,7 +117,7 @@ PARALLEL = ("gpt_neox", "cohere")
 @pytest.mark.parametrize("family", [f for f in LENS_FAMILIES if f not in PARALLEL])
 def test_half_depths_are_those_after_attention(family: str) -> None:
     """Attention's part, taken from the outputs of the block's own modules, added by hand."""
-    loaded = _loaded(family)
+    loaded = tiny_loaded(family)
     seen: dict[str, torch.Tensor] = {}
     block = loaded.parts.blocks[1]
     attention = next(m for n, m in block.named_children() if "attention" in n or "attn" in n)
@@ -146,7 +139,7 @@ def test_half_depths_are_those_after_attention(family: str) -> None:
 
 @pytest.mark.parametrize("family", PARALLEL)
 def test_parallel_blocks_have_no_half_depths(family: str) -> None:
-    loaded = _loaded(family)
+    loaded = tiny_loaded(family)
     assert locate_middle(loaded.model, loaded.parts) is None
     assert _read(loaded, [OTHER], ("last",), LensSettings(half_depths=True)).half_mass == {}
 
@@ -167,7 +160,7 @@ def test_half_depths_of_bf16_weights_are_found(family: str) -> None:
 
 @pytest.mark.parametrize("family", ["bloom", "gemma2"])
 def test_gold_contrasts_are_sums_over_beginnings(family: str) -> None:
-    loaded = _loaded(family)
+    loaded = tiny_loaded(family)
     reading = _read(loaded, [OTHER, PROMPT], ("last",))
     assert reading.gold_languages == ("eng_Latn", "fra_Latn", "hin_Deva")
     assert reading.equal_golds == 1  # German has the same gold
@@ -201,7 +194,7 @@ def test_beginnings_by_hand() -> None:
 
 
 def test_every_position_of_an_example_is_told_of() -> None:
-    loaded = _loaded("llama")
+    loaded = tiny_loaded("llama")
     whole = dataclasses.replace(PROMPT, every=True)
     reading = _read(loaded, [OTHER, whole], ("last",), LensSettings(top_k=3))
     told = [r for r in reading.places if r.position == "all"]
@@ -218,7 +211,7 @@ def test_every_position_of_an_example_is_told_of() -> None:
 
 
 def test_numbered_positions() -> None:
-    loaded = _loaded("qwen3")
+    loaded = tiny_loaded("qwen3")
     reading = _read(loaded, [PROMPT], ("0", "-2", "-1", "last"))
     p = _probabilities(loaded, PROMPT.ids)
     for k, place in enumerate((0, -2, -1, -1)):
@@ -227,7 +220,7 @@ def test_numbered_positions() -> None:
 
 
 def test_two_maps_are_one_pass() -> None:
-    loaded = _loaded("bloom")
+    loaded = tiny_loaded("bloom")
     maps = {"a": _table(1, 4), "b": _table(2, 7)}
     both = read_lens(prepare_lens(loaded, maps), [PROMPT, OTHER])
     for name, table in maps.items():
@@ -236,7 +229,7 @@ def test_two_maps_are_one_pass() -> None:
 
 
 def test_batches_change_no_detail() -> None:
-    loaded = _loaded("mistral")
+    loaded = tiny_loaded("mistral")
     prompts = [PROMPT, OTHER, dataclasses.replace(PROMPT, id="c", ids=PROMPT.ids[2:])]
     positions = ("last", "gold", "generated")
     together = _read(loaded, prompts, positions, LensSettings(top_k=4, half_depths=True))
@@ -276,7 +269,7 @@ def test_leaders_equal_a_stable_sort(n: int, k: int, rows: int, seed: int, coars
 
 def test_a_token_does_not_stand_above_itself() -> None:
     """The expected logit is made by another product, which rounds otherwise."""
-    loaded = _loaded("bloom")
+    loaded = tiny_loaded("bloom")
     hidden = torch.randn(400, 32, generator=torch.Generator().manual_seed(3))
     table = torch.from_numpy(_table())
     best = projection.project(loaded.parts, hidden, table, top_k=1).top_ids[:, 0]

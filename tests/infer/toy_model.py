@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 
+import tiny
 import torch
-from tiny import tiny_model, tiny_tokenizer
+from tiny import tiny_tokenizer
 
 from babelscope.infer.generate import Decoding
 from babelscope.models.encoding import EncodedPrompt
 from babelscope.models.loading import LoadedModel
-from babelscope.models.parts import locate_parts
 from babelscope.records import Answer
 
 TOKENIZER = tiny_tokenizer()
@@ -20,20 +20,12 @@ EOS = TOKENIZER.eos_token_id
 
 def tiny_loaded(family: str, *, newline: float = 0.0, eos: float = 0.0) -> LoadedModel:
     """A tiny model whose newline and end rows are scaled, so that answers end in all ways."""
-    model = tiny_model(family)
+    loaded = tiny.tiny_loaded(family)
     with torch.no_grad():
         for row, factor in ((NEWLINE, newline), (EOS, eos)):
             if factor:
-                model.get_output_embeddings().weight[row] *= factor
-    return LoadedModel(
-        model=model,
-        tokenizer=TOKENIZER,
-        parts=locate_parts(model),
-        name=family,
-        fingerprint=family,
-        dtype=torch.float32,
-        device=torch.device("cpu"),
-    )
+                loaded.model.get_output_embeddings().weight[row] *= factor
+    return loaded
 
 
 def random_prompts(count: int, *, longest: int = 60, seed: int = 0) -> list[EncodedPrompt]:

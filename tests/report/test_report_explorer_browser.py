@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,18 +22,6 @@ FOUND = "[...document.querySelectorAll('#example-list a')].map((a) => a.hash)"
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(make_study(tmp_path_factory.mktemp("explorer")))
-
-
-@pytest.fixture
-def page(browser: api.Browser, report: Path) -> Iterator[api.Page]:
-    found = browser.new_page(viewport={"width": 1440, "height": 1000})
-    complaints: list[str] = []
-    found.on("console", lambda message: complaints.append(message.text))
-    found.on("pageerror", lambda error: complaints.append(str(error)))
-    go(found, report)
-    yield found
-    assert complaints == []
-    found.close()
 
 
 def test_all_questions_stand_in_the_plans_order(page: api.Page) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -25,18 +24,6 @@ FOCUS = "[document.activeElement.dataset.row, document.activeElement.dataset.col
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(make_study(tmp_path_factory.mktemp("explorer")))
-
-
-@pytest.fixture
-def page(browser: api.Browser, report: Path) -> Iterator[api.Page]:
-    found = browser.new_page(viewport={"width": 1440, "height": 1000})
-    complaints: list[str] = []
-    found.on("console", lambda message: complaints.append(message.text))
-    found.on("pageerror", lambda error: complaints.append(str(error)))
-    go(found, report)
-    yield found
-    assert complaints == []
-    found.close()
 
 
 def seen(data: bytes) -> str:

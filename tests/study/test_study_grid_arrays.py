@@ -8,30 +8,16 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tiny import tiny_model, tiny_tokenizer
+from tiny import tiny_loaded
 
 from babelscope.infer.generate import Decoding, generate_answers
 from babelscope.infer.lens import LensPrompt, LensSettings, prepare_lens
 from babelscope.models.encoding import EncodedPrompt
 from babelscope.models.loading import LoadedModel
-from babelscope.models.parts import locate_parts
 from babelscope.study.grids import grid_arrays
 
 COLUMNS = 6
 WINDOW = 12
-
-
-def tiny_loaded(family: str) -> LoadedModel:
-    model = tiny_model(family)
-    return LoadedModel(
-        model=model,
-        tokenizer=tiny_tokenizer(),
-        parts=locate_parts(model),
-        name=family,
-        fingerprint=family,
-        dtype=torch.float32,
-        device=torch.device("cpu"),
-    )
 
 
 def random_prompts() -> list[EncodedPrompt]:
