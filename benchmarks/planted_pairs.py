@@ -29,7 +29,7 @@ from babelscope.infer.lens import Lens, LensPrompt, prepare_lens, read_lens
 from babelscope.languages import language
 from babelscope.measure.answers import score_answers
 from babelscope.measure.lens import lens_differences
-from babelscope.measure.stats import compare
+from babelscope.measure.inference import compare
 from babelscope.models.adapters import attach_adapters, detach_adapters, use_adapter
 from babelscope.models.loading import LoadedModel, load_model
 from babelscope.records import QuestionSet

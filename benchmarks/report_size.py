@@ -25,7 +25,7 @@ from playwright.sync_api import sync_playwright
 from babelscope.measure.answers import RATES, STOPS
 from babelscope.measure.causes import CAUSES
 from babelscope.measure.cut_gold import CONTROLLED, CUT_GOLD
-from babelscope.measure.stats import holm
+from babelscope.measure.inference import holm
 from babelscope.report.page import write_report
 
 LANGUAGES = [

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from babelscope.infer.options import Choice, OptionScores, encode_choice, score_options
     from babelscope.languages import Language, language
     from babelscope.measure.answers import score_answers, score_report
+    from babelscope.measure.inference import compare, estimate, score_interval
     from babelscope.measure.language_map import LanguageMap, build_map, load_map, save_map
-    from babelscope.measure.stats import compare, estimate
+    from babelscope.measure.study_inference import BestSource, Gain, study_best, study_gains
     from babelscope.models.adapters import attach_adapters, use_adapter
     from babelscope.models.encoding import Rendering, encode_prompt
     from babelscope.models.loading import LoadedModel, load_model
@@ -45,7 +46,8 @@ _HOMES = {
     "languages": ("Language", "language"),
     "measure.answers": ("score_answers", "score_report"),
     "measure.language_map": ("LanguageMap", "build_map", "load_map", "save_map"),
-    "measure.stats": ("compare", "estimate"),
+    "measure.inference": ("compare", "estimate", "score_interval"),
+    "measure.study_inference": ("BestSource", "Gain", "study_best", "study_gains"),
     "models.adapters": ("attach_adapters", "use_adapter"),
     "models.encoding": ("Rendering", "encode_prompt"),
     "models.loading": ("LoadedModel", "load_model"),
@@ -61,11 +63,13 @@ __all__ = [
     "RECIPES",
     "Answer",
     "BabelscopeError",
+    "BestSource",
     "Choice",
     "Comparison",
     "Decoding",
     "Estimate",
     "Example",
+    "Gain",
     "HiddenText",
     "Language",
     "LanguageMap",
@@ -99,8 +103,11 @@ __all__ = [
     "run_study",
     "save_map",
     "score_answers",
+    "score_interval",
     "score_options",
     "score_report",
+    "study_best",
+    "study_gains",
     "tune",
     "use_adapter",
     "write_report",

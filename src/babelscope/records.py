@@ -118,18 +118,28 @@ MISSING = Estimate(math.nan, math.nan, math.nan, 0)
 class Comparison:
     """A paired difference between two variants, or two languages, on shared ids.
 
-    `p_value` is two-sided from sign flips, not yet corrected. `seed_sd` is the standard
-    deviation of the per-seed differences (NaN for one seed), `same_sign` the share of seeds whose
-    difference has the sign of the mean, `questions_needed` the number of questions that would
-    give 80 % power for a difference of this size (NaN where it is zero or unknown).
+    `p_value` is two-sided and about tuning runs and contexts (NaN with one seed), `p_adapters` is
+    about these very models, by sign flips of contexts; neither is corrected. `se_contexts` and
+    `se_seeds` are the two parts of the standard error (the second NaN with one seed), `df` its
+    degrees of freedom. `seed_sd` is the standard deviation of the per-seed differences (NaN for
+    one seed), `same_sign` the share of seeds whose difference has the sign of the mean.
+    `questions_needed` and `seeds_needed` are the numbers with which either part alone would leave
+    80 % power for a difference of this size, `smallest_gain` is the difference that this design
+    finds with 80 % power; all three after the correction for the pairs that are tested together.
     """
 
     difference: Estimate
     p_value: float
+    p_adapters: float
     seeds: int
+    se_contexts: float
+    se_seeds: float
+    df: float
     seed_sd: float
     same_sign: float
     questions_needed: float
+    seeds_needed: float
+    smallest_gain: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from babelscope.measure.classification import (
     remembered_tags,
     word_overlap,
 )
-from babelscope.measure.stats import estimate
+from babelscope.measure.inference import estimate
 from babelscope.measure.tallies import (
     compare_tallies,
     resampled_scores,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from babelscope.errors import DataError
 from babelscope.measure.lens import lens_differences, lens_rows, subset_masks
-from babelscope.measure.stats import compare, estimate
+from babelscope.measure.inference import compare, estimate
 
 POSITIONS = ("last", "gold")
 COLUMNS = ("deu_Latn", "ory_Orya", "shared", "unknown")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from babelscope.measure import transfer
-from babelscope.measure.stats import estimate
+from babelscope.measure.inference import estimate
 from babelscope.records import Estimate
 
 CONTEXTS = [f"c{i // 3:03d}" for i in range(300)]

@@ -14,9 +14,9 @@ from babelscope.errors import DataError
 from babelscope.languages import language
 from babelscope.measure.causes import CAUSES, Cause, cause_of
 from babelscope.measure.cut_gold import CutGold, control_of
+from babelscope.measure.inference import ratio_of_sums, score_interval
 from babelscope.measure.produced import produced_language
 from babelscope.measure.qa_scores import AnswerScores, score_answer
-from babelscope.measure.stats import estimate, ratio_of_sums
 from babelscope.records import Answer, Estimate, QuestionSet, Stop
 
 __all__ = [
@@ -132,38 +132,34 @@ def _by_id(answers: Sequence[Answer], questions: QuestionSet) -> dict[str, Answe
     return found
 
 
-def summarise(scored: Sequence[ScoredAnswer], seed: int = 0) -> dict[str, Estimate]:
+def summarise(scored: Sequence[ScoredAnswer]) -> dict[str, Estimate]:
     """Return an Estimate for each name of `RATES`, `length_ratio`, and `stop_` + each of `STOPS`.
 
     All are in 0-1 but `length_ratio`, the sum of answer lengths over the sum of gold lengths (NaN
-    where the golds are empty). Contexts are resampled. No answers give NaN with n = 0.
+    where the golds are empty). No answers give NaN with n = 0.
     """
     contexts = [answer.context_id for answer in scored]
     estimates = {
-        name: estimate([getattr(a.scores, name) for a in scored], contexts, seed=seed)
-        for name in RATES
+        name: score_interval([getattr(a.scores, name) for a in scored], contexts) for name in RATES
     }
     estimates["length_ratio"] = ratio_of_sums(
         np.array([a.scores.length for a in scored], dtype=np.float64),
         np.array([a.scores.gold_length for a in scored], dtype=np.float64),
         contexts,
-        seed=seed,
     )
     for stop in STOPS:
         share = [float(a.stopped == stop) for a in scored]
-        estimates[f"stop_{stop}"] = estimate(share, contexts, seed=seed)
+        estimates[f"stop_{stop}"] = score_interval(share, contexts)
     return estimates
 
 
-def score_report(
-    scored: Sequence[ScoredAnswer], questions: QuestionSet, seed: int = 0
-) -> dict[str, object]:
+def score_report(scored: Sequence[ScoredAnswer], questions: QuestionSet) -> dict[str, object]:
     """Return what `score --json` prints: plain values, with None where there is no number.
 
     `causes` counts every cause, zeros included; they sum to `n_answered`.
     `language_undecided` counts the answers whose language was asked for and could not be told.
     """
-    estimates = {name: _plain(value) for name, value in summarise(scored, seed).items()}
+    estimates = {name: _plain(value) for name, value in summarise(scored).items()}
     counts = Counter(answer.cause.name for answer in scored)
     stops = {stop: estimates.pop(f"stop_{stop}") for stop in STOPS}
     return {

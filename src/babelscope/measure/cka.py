@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from babelscope.measure.resampling import Array, divided, halves
-from babelscope.measure.stats import about, interval
+from babelscope.measure.resampling import Array, about, divided, halves, interval
 from babelscope.records import MISSING, Estimate
 
 REPEATS = 100

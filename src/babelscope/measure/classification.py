@@ -17,8 +17,7 @@ from seqeval.metrics.sequence_labeling import get_entities
 
 from babelscope.errors import DataError
 from babelscope.languages import UNSPACED, language, scripts_of_language
-from babelscope.measure.resampling import DRAWS, Array, context_draws, divided
-from babelscope.measure.stats import interval
+from babelscope.measure.resampling import DRAWS, Array, context_draws, divided, interval
 from babelscope.measure.tallies import Tally, tally
 from babelscope.records import MISSING, Estimate, Inference
 

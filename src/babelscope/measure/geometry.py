@@ -8,8 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from babelscope.measure.resampling import Array, divided, generator, halves
-from babelscope.measure.stats import about
+from babelscope.measure.resampling import Array, about, divided, generator, halves
 from babelscope.records import Estimate
 
 RANK_ITEMS = 256

@@ -14,8 +14,8 @@ from scipy.spatial.distance import squareform
 
 from babelscope.languages import Language
 from babelscope.languages import language as find_language
-from babelscope.measure.resampling import FLIPS, Array, divided, generator
-from babelscope.measure.stats import about, interval
+from babelscope.measure.flips import FLIPS
+from babelscope.measure.resampling import Array, about, divided, generator, interval
 from babelscope.records import MISSING, Estimate
 
 MANTEL_STREAM = 6

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from babelscope.measure.cosines import Side, cohens_d, derangements, paired, picked, side
 from babelscope.measure.language_similarity import RELATIONS, mantel, same
-from babelscope.measure.resampling import Array, resampled_columns
+from babelscope.measure.resampling import Array, interval, resampled_columns
 from babelscope.measure.retrieval import chance, nearest, retrieve
-from babelscope.measure.stats import interval
 from babelscope.records import Estimate
 
 DIRECTED = ("accuracy", "mrr", "csls_accuracy", "centred_accuracy")

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from babelscope.errors import DataError
-from babelscope.measure.resampling import DRAWS, context_draws
-from babelscope.measure.stats import compare, estimate, holm, interval
+from babelscope.measure.inference import compare, estimate, holm
+from babelscope.measure.resampling import DRAWS, context_draws, interval
 from babelscope.records import MISSING, Comparison, Estimate
 
 BASELINE = ("same_script", "same_family")
@@ -84,7 +84,7 @@ def predict_transfer(pairs: Sequence[Pair], *, seed: int = 0) -> list[Predictor]
         sets.append((ALL, (*BASELINE, *names)))
     found = [_try(known, name, measures, seed) for name, measures in sets]
     tested = [p.gain for p in found if p.gain]
-    corrected = iter(holm([c.p_value for c in tested]))
+    corrected = iter(holm([c.p_adapters for c in tested]))
     return [replace(p, p_holm=float(next(corrected))) if p.gain else p for p in found]
 
 
@@ -101,8 +101,8 @@ def _try(pairs: Sequence[Pair], name: str, measures: tuple[str, ...], seed: int)
     errors, naive = _left_out(whole, measures, scores)
     if not np.isfinite(errors).any():
         return nothing
-    mean = estimate(errors, targets, seed=seed)
-    value, low, high = (math.sqrt(x) for x in (mean.value, mean.low, mean.high))
+    mean = estimate(errors, targets)
+    value, low, high = (math.sqrt(max(x, 0.0)) for x in (mean.value, mean.low, mean.high))
     root = Estimate(value, low, high, mean.n)
     gain = None
     if measures != BASELINE:

@@ -17,11 +17,12 @@ from sklearn.naive_bayes import MultinomialNB
 
 from babelscope.measure.probe_models import Codes
 from babelscope.measure.probes import Items, Probed, ProbeRun
-from babelscope.measure.resampling import BLOCK, DRAWS, Array, context_draws, divided
-from babelscope.measure.stats import BEST_SHARE, ROUNDING, interval
+from babelscope.measure.resampling import BLOCK, DRAWS, Array, context_draws, divided, interval
 from babelscope.records import Estimate
 
 SHUFFLED, WORD_TYPE = "shuffled", "word type"
+BEST_SHARE = 0.9  # of resamples
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Seeded draws shared by all statistics: resampled contexts and seeds, and sign flips.
+"""Seeded draws shared by all statistics: resampled contexts and seeds, and random halves.
 
 The draws depend only on the number of contexts, the number of seeds and `seed`, never on the
 values. Two calls with the same contexts and seed therefore use the same resamples, so that ratios
@@ -7,7 +7,8 @@ and ranks of their results are those of one resampled world.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,11 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from babelscope.errors import DataError
+from babelscope.records import MISSING, Estimate
 
 DRAWS = 2000
-FLIPS = 10_001
-"""Sign flips of a test; the first is the identity, so that no p-value is below 1/10,001."""
-
+PERCENTILES = (2.5, 97.5)
 BLOCK = 200  # draws held as floats at once
 
 Array = NDArray[np.float64]
@@ -157,18 +157,52 @@ def divided(top: Array, bottom: Array) -> Array:
     return result
 
 
-def flipped_sums(per_context: Array, seed: int) -> Iterator[Array]:
-    """Yield blocks of (flips, cells) sums of (contexts, cells) under random signs of contexts.
+def interval(draws: Array) -> tuple[float, float]:
+    """Return the 2.5 and 97.5 percentiles of the draws that have a value; NaN if none has."""
+    finite = draws[np.isfinite(draws)]
+    low, high = np.percentile(finite, PERCENTILES) if finite.size else (math.nan, math.nan)
+    return float(low), float(high)
 
-    The blocks hold FLIPS rows together; the first row has all signs +.
+
+def resampled_means(
+    values: ArrayLike,
+    contexts: Sequence[str],
+    *,
+    seed: int = 0,
+    universe: Sequence[str] | None = None,
+) -> Array:
+    """Return the (DRAWS,) resampled means of (seeds, items), NaN where a draw has no data.
+
+    Calls with the same set of contexts and seed share their draws. Sets of items on different
+    contexts share them too where `universe` names the contexts of all.
     """
-    n_contexts = per_context.shape[0]
-    rng = generator(seed, FLIP_STREAM)
-    bytes_a_row = -(-n_contexts // 8)
-    for start in range(0, FLIPS, BLOCK):
-        rows = min(BLOCK, FLIPS - start)
-        bits = rng.integers(0, 256, size=(rows, bytes_a_row), dtype=np.uint8)
-        signs = 1.0 - 2.0 * np.unpackbits(bits, axis=1, count=n_contexts)
-        if start == 0:
-            signs[0] = 1.0
-        yield signs @ per_context
+    totals = context_totals(values, contexts, universe)
+    if not totals.counts.any():
+        return np.full(DRAWS, np.nan)
+    return divided(resampled_sums(totals.sums, seed), resampled_sums(totals.counts, seed))
+
+
+def delete_half(
+    n: int, statistic: Callable[[NDArray[np.intp]], float], *, repeats: int = 200, seed: int = 0
+) -> Estimate:
+    """Return a statistic of n items with an interval from random halves, without replacement.
+
+    `statistic` takes sorted indices into the items. A half's spread about its mean is that of the
+    whole sample's estimate; the halves are centred on the whole's value, as their own mean is
+    biased where the statistic depends on the number of items (CKA does).
+    """
+    if n == 0:
+        return MISSING
+    value = float(statistic(np.arange(n)))
+    if n < 4:  # a half would be a single item
+        return Estimate(value, math.nan, math.nan, n)
+    drawn = [float(statistic(np.sort(half))) for half in halves(n, repeats, seed)]
+    return about(value, np.array(drawn), n)
+
+
+def about(value: float, draws: Array, n: int) -> Estimate:
+    """Return a value of n items with the spread of its random halves, centred on the value."""
+    finite = draws[np.isfinite(draws)]
+    low, high = interval(finite - finite.mean()) if finite.size else (math.nan, math.nan)
+    # a count that hardly varies may have all its draws on one side of their mean
+    return Estimate(value, value + min(low, 0.0), value + max(high, 0.0), n)

@@ -20,21 +20,13 @@ from babelscope.errors import DataError
 from babelscope.measure.resampling import (
     BLOCK,
     DRAWS,
-    FLIPS,
     Array,
     context_draws,
-    divided,
-    flipped_sums,
     seed_draws,
 )
-from babelscope.measure.stats import interval
-from babelscope.measure.transfer import DENOMINATOR_UNSURE, DENOMINATOR_ZERO, NO_DATA
-from babelscope.records import MISSING, Comparison, Estimate
 
 Reading = Callable[[Array], Array]
 """Turns summed counts (..., k) into scores (...); NaN where they say nothing."""
-
-ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,14 +66,15 @@ def value_of(found: Tally) -> float:
     return float(found.read(found.counts.sum(axis=1)).mean()) if found.n else math.nan
 
 
-def tally_estimate(found: Tally, *, seed: int = 0) -> Estimate:
-    """Return the score with its interval; fewer than two contexts give none (NaN)."""
-    if not found.n:
-        return MISSING
-    value = value_of(found)
-    if len(found.contexts) < 2:
-        return Estimate(value, math.nan, math.nan, found.n)
-    return Estimate(value, *interval(resampled_scores(found, seed=seed)), found.n)
+def seed_scores(found: Tally) -> Array:
+    """Return the score of all contexts by seed, (seeds,)."""
+    return np.asarray(found.read(found.counts.sum(axis=1)), dtype=np.float64)
+
+
+def scores_without_each(found: Tally) -> Array:
+    """Return the score by seed without each of the contexts, (seeds, contexts)."""
+    left = found.counts.sum(axis=1, keepdims=True) - found.counts
+    return np.asarray(found.read(left), dtype=np.float64)
 
 
 def resampled_scores(
@@ -103,66 +96,7 @@ def resampled_scores(
     return np.asarray((scores * seed_draws(seeds, seed)).sum(axis=1) / seeds)
 
 
-def tally_ratio(top: Tally, bottom: Tally | None, *, seed: int = 0) -> tuple[Estimate, str]:
-    """Return top / bottom over shared resamples, and "" or the reason why it is missing."""
-    if bottom is None or not top.n or not bottom.n:
-        return MISSING, NO_DATA
-    if len(bottom.contexts) < 2:
-        return MISSING, DENOMINATOR_UNSURE
-    universe = sorted({*top.contexts, *bottom.contexts})
-    below = resampled_scores(bottom, seed=seed, universe=universe)
-    low, high = interval(below)
-    if not (low > 0 or high < 0):
-        return MISSING, DENOMINATOR_ZERO
-    value = value_of(top) / value_of(bottom)
-    if len(top.contexts) < 2:
-        return Estimate(value, math.nan, math.nan, top.n), ""
-    above = resampled_scores(top, seed=seed, universe=universe)
-    return Estimate(value, *interval(divided(above, below)), top.n), ""
-
-
-def compare_tallies(a: Tally, b: Tally, *, seed: int = 0) -> Comparison:
-    """Compare two tallies on the contexts that both have, paired.
-
-    The test exchanges the two sides of whole contexts 10,001 times and reads both scores again
-    (approximate randomisation, Noreen 1989); for a mean this is the flip of signs. Counts are
-    summed over seeds before. Without a shared context all is missing.
-    """
-    shared = sorted(set(a.contexts) & set(b.contexts))
-    seeds = max(len(a.counts), len(b.counts))
-    if not shared:
-        return Comparison(MISSING, math.nan, seeds, math.nan, math.nan, math.nan)
-    one, other = _restricted(a, shared), _restricted(b, shared)
-    difference = value_of(one) - value_of(other)
-    n = min(a.n, b.n)
-    if len(shared) < 2 or not math.isfinite(difference):
-        missing = Estimate(difference, math.nan, math.nan, n)
-        return Comparison(missing, math.nan, seeds, math.nan, math.nan, math.nan)
-    draws = resampled_scores(one, seed=seed) - resampled_scores(other, seed=seed)
-    by_seed = one.read(one.counts.sum(axis=1)) - other.read(other.counts.sum(axis=1))
-    return Comparison(
-        difference=Estimate(difference, *interval(draws), n),
-        p_value=_exchanged_p_value(one, other, seed),
-        seeds=seeds,
-        seed_sd=float(by_seed.std(ddof=1)) if len(by_seed) > 1 else math.nan,
-        same_sign=float((np.sign(by_seed) == np.sign(difference)).mean()),
-        questions_needed=math.nan,
-    )
-
-
-def _restricted(found: Tally, contexts: Sequence[str]) -> Tally:
+def restricted(found: Tally, contexts: Sequence[str]) -> Tally:
+    """Return a tally of some of its contexts, in sorted order."""
     where = np.searchsorted(np.array(found.contexts), np.array(contexts))
     return Tally(found.counts[:, where], tuple(contexts), found.n, found.read)
-
-
-def _exchanged_p_value(one: Tally, other: Tally, seed: int) -> float:
-    # means over seeds: the sides may have different numbers of them
-    left, right = one.counts.mean(axis=0), other.counts.mean(axis=0)
-    total, half = (left + right).sum(axis=0) / 2, (left - right) / 2
-    reached, observed = 0, math.nan
-    for block in flipped_sums(half, seed):
-        gaps = np.abs(one.read(total + block) - other.read(total - block))
-        if math.isnan(observed):  # the first flip is the identity
-            observed = float(gaps[0]) * (1 - ROUNDING) - ROUNDING * ROUNDING
-        reached += int((gaps >= observed).sum())
-    return reached / FLIPS

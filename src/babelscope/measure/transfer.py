@@ -7,13 +7,22 @@ have is drawn in both or in neither, and so is a seed where both have equally ma
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from babelscope.measure.resampling import Array, divided, matrix
-from babelscope.measure.stats import estimate, interval, paired_difference, resampled_means
+from babelscope.measure.inference import estimate
+from babelscope.measure.resampling import (
+    Array,
+    divided,
+    interval,
+    matrix,
+    paired_difference,
+    resampled_means,
+)
+from babelscope.measure.tallies import Tally, resampled_scores, value_of
 from babelscope.records import MISSING, Estimate
 
 NO_SELF_TEST = "the source has no test set in its own language"
@@ -23,11 +32,9 @@ DENOMINATOR_ZERO = "the denominator's interval holds 0"
 DENOMINATOR_UNSURE = "the denominator has too few contexts for an interval"
 
 
-def gain(
-    adapted: ArrayLike, base: ArrayLike, contexts: Sequence[str], *, seed: int = 0
-) -> Estimate:
+def gain(adapted: ArrayLike, base: ArrayLike, contexts: Sequence[str]) -> Estimate:
     """Return A(s,t) - A(base,t) on the same items, in the metric's own unit."""
-    return estimate(paired_difference(adapted, base, len(contexts)), contexts, seed=seed)
+    return estimate(paired_difference(adapted, base, len(contexts)), contexts)
 
 
 def transfer_efficiency(
@@ -81,13 +88,31 @@ def _shared_ratio(
         return MISSING, NO_DATA
     universe = sorted({*top_contexts, *bottom_contexts})
     below = resampled_means(bottom, bottom_contexts, seed=seed, universe=universe)
-    if np.isnan(estimate(bottom, bottom_contexts, seed=seed).low):
+    if len(set(bottom_contexts)) < 2:
         return MISSING, DENOMINATOR_UNSURE
     low, high = interval(below)
     if low <= 0 <= high:
         return MISSING, DENOMINATOR_ZERO
     value = float(np.nanmean(top) / np.nanmean(bottom))
-    if np.isnan(estimate(top, top_contexts, seed=seed).low):
+    if len(set(top_contexts)) < 2:
         return Estimate(value, np.nan, np.nan, n), ""
     above = resampled_means(top, top_contexts, seed=seed, universe=universe)
     return Estimate(value, *interval(divided(above, below)), n), ""
+
+
+def tally_ratio(top: Tally, bottom: Tally | None, *, seed: int = 0) -> tuple[Estimate, str]:
+    """Return top / bottom over shared resamples, and "" or the reason why it is missing."""
+    if bottom is None or not top.n or not bottom.n:
+        return MISSING, NO_DATA
+    if len(bottom.contexts) < 2:
+        return MISSING, DENOMINATOR_UNSURE
+    universe = sorted({*top.contexts, *bottom.contexts})
+    below = resampled_scores(bottom, seed=seed, universe=universe)
+    low, high = interval(below)
+    if not (low > 0 or high < 0):
+        return MISSING, DENOMINATOR_ZERO
+    value = value_of(top) / value_of(bottom)
+    if len(top.contexts) < 2:
+        return Estimate(value, math.nan, math.nan, top.n), ""
+    above = resampled_scores(top, seed=seed, universe=universe)
+    return Estimate(value, *interval(divided(above, below)), top.n), ""

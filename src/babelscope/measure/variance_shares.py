@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from babelscope.measure.resampling import Array, divided
-from babelscope.measure.stats import about
+from babelscope.measure.resampling import Array, about, divided
 from babelscope.records import Estimate
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from babelscope.measure.stats import compare, holm
+from babelscope.measure.inference import compare, holm
 from babelscope.records import Comparison
 from babelscope.report.names import is_number, same_language, source_language
 from babelscope.report.questions import (

@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from babelscope.errors import SettingError, StoreError
-from babelscope.measure.stats import compare, estimate, holm
+from babelscope.measure.inference import compare, estimate, holm
 from babelscope.records import Comparison, Estimate
 from babelscope.report.questions import Cells, aligned, question_cells, shared_questions, values_of
 from babelscope.report.tables import CellKey, Tables, Variant, base_of, read_study, variants

@@ -9,8 +9,8 @@ import numpy as np
 
 from babelscope.languages import UNSPACED, language, scripts_of_language
 from babelscope.measure.classification import rank_correlation, ratio, word_overlap
-from babelscope.measure.stats import compare, estimate
-from babelscope.measure.tallies import tally, tally_estimate
+from babelscope.measure.inference import compare, estimate, tally_estimate
+from babelscope.measure.tallies import tally
 from babelscope.records import Estimate, Inference, TaggedSentence
 from babelscope.study.classify_rows import Cell, Rows
 from babelscope.study.classify_sets import Item
@@ -105,7 +105,8 @@ def _overlap_difference(rows: Rows, cell: Cell, home: Cell) -> None:
     own, other, contexts = zip(*shared, strict=True)
     found = compare(np.array(own), np.array(other), contexts)
     against = home.target.language
-    rows.add(cell, "difference_overlap", found.difference, against, found.p_value)
+    p_values = (found.p_value, found.p_adapters)
+    rows.add(cell, "difference_overlap", found.difference, against, p_values=p_values)
 
 
 def _correlations(

@@ -15,7 +15,7 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     **dict.fromkeys(("model", "method", "source", "target", "against", "measure"), pl.String),
     **dict.fromkeys(("value", "low", "high"), pl.Float64),
     **dict.fromkeys(("n", "seeds"), pl.Int64),
-    **dict.fromkeys(("p_value", "p_holm"), pl.Float64),
+    **dict.fromkeys(("p_value", "p_holm", "p_adapters", "p_adapters_holm"), pl.Float64),
     "reason": pl.String,
 }
 
@@ -48,17 +48,19 @@ class Rows:
         measure: str,
         found: Estimate,
         against: str = "",
-        p_value: float = math.nan,
         reason: str = "",
+        p_values: tuple[float, float] = (math.nan, math.nan),
     ) -> None:
-        """Put a row in; its p-value is not corrected yet."""
+        """Put a row in; `p_values`, of tuning and of these models, are not corrected yet."""
         seeds = len(cell.predictions)
         model, method, source = cell.key
         self.rows.append(
             {
                 "model": model, "method": method, "source": source,
                 "target": cell.target.language, "against": against, "measure": measure,
-                **asdict(found), "seeds": seeds, "p_value": p_value, "p_holm": math.nan,
+                **asdict(found), "seeds": seeds,
+                "p_value": p_values[0], "p_holm": math.nan,
+                "p_adapters": p_values[1], "p_adapters_holm": math.nan,
                 "reason": reason,
             }
         )  # fmt: skip

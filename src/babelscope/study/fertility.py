@@ -14,7 +14,7 @@ from babelscope.data import atlas
 from babelscope.data.parallel import read_parallel
 from babelscope.errors import DataError
 from babelscope.languages import UNSPACED, language, scripts_of_language
-from babelscope.measure.stats import ratio_of_sums
+from babelscope.measure.inference import ratio_of_sums
 from babelscope.models.tokenizers import Tokenizer
 from babelscope.models.tokens import token_forms
 from babelscope.records import Estimate

@@ -7,7 +7,7 @@ first map, and only those subsets that hold a prompt.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from babelscope.measure.causes import CAUSES
-from babelscope.measure.lens import LensRow, lens_differences, lens_rows, subset_masks
+from babelscope.measure.lens import LensRow, lens_differences, lens_rows, seed_ratios, subset_masks
+from babelscope.records import Example
 from babelscope.study.cells import Variant
 from babelscope.study.lens_shards import HALF, MASS, Array
 from babelscope.study.lensing import read_cell
@@ -34,6 +35,7 @@ LENS: Schema = {
     **dict.fromkeys(("value", "low", "high"), pl.Float64),
     "n": pl.Int64,
     "p_value": pl.Float64,
+    "p_adapters": pl.Float64,
 }
 SIGNALS = ("entropy_bits", "next_probability", "next_reciprocal_rank")
 EQUAL_GOLDS = "equal_golds"
@@ -71,32 +73,106 @@ def lens_table(
 
     `maps` has the columns of each map, `seen` the slots of the lens by variant, task and target.
     Contests are subsets of their own, "contest:CODE"; the base's own rows are of all prompts.
+    Beside the difference to the base ("difference") stands that to the mean of the other sources of
+    the same recipe and step ("own"): what is the source's own.
     """
     rows: list[Row] = []
-    for (bare, task, target), members in _runs(seen).items():
-        questions = lens_questions(plan, materials.tests[task, target])
-        contexts = [e.context_id for e in questions.examples]
-        golds = parallel_golds(materials, task, target)
-        ordered = [golds[e.id] for e in questions.examples]
-        codes = tuple(sorted({code for found in golds.values() for code in found}))
-        after = _grids(plan, maps, codes, [read_cell(seen[v, task, target]) for v in members])
+    table = _Lens(plan, materials, maps, seen, bases)
+    for run, members in table.runs.items():
+        bare, task, target = run
+        questions = table.questions(run)
+        contexts = [e.context_id for e in questions]
+        after = table.grids(run)
         subset = "all" if task == QA else f"{CONTEST}{task.removeprefix(CONTEST)}"
         head = {"recipe": bare.recipe, "source": bare.source, "step": bare.step, "target": target}
         if bare.is_base:
+            golds = parallel_golds(materials, task, target)
             rows += [{**head, "subset": subset, **r} for r in _values(after, contexts)]
-            rows += [{**head, "subset": subset, **r} for r in _equal_golds(ordered, target)]
+            equal = _equal_golds([golds[e.id] for e in questions], target)
+            rows += [{**head, "subset": subset, **r} for r in equal]
             continue
         base = base_of(bare, bases)
-        before = _grids(plan, maps, codes, [read_cell(seen[base, task, target])])
-        changed = (*_values(after, contexts), *_differences(before, after, contexts))
+        before, ratios = table.grids((base, task, target)), table.other_ratios(run)
+        changed = [*_values(after, contexts), *_differences(before, after, contexts, ratios)]
+        changed += _own_differences(table.others(run), after, contexts, ratios)
         rows += [{**head, "subset": subset, **r} for r in changed]
         if task == QA and (base, task, target) in cells:
             scored = [cells[v, task, target] for v in members]
             for name, flags in _subsets(cells[base, task, target], scored, len(contexts)):
                 inner = (*_values(after[:1], contexts, flags),)
-                inner += (*_differences(before[:1], after[:1], contexts, flags),)
+                inner += (*_differences(before[:1], after[:1], contexts, ratios, flags),)
                 rows += [{**head, "subset": name, **r} for r in inner]
     return pl.DataFrame(rows, schema=LENS)
+
+
+Ratios = Mapping[tuple[str, str], Sequence[Sequence[float]]]
+"""By measure and map, then position: how much seeds differ in other runs; see `seed_ratios`."""
+
+
+class _Lens:
+    """The readings of a study's runs, a run being all seeds of a variant, task and target."""
+
+    def __init__(
+        self,
+        plan: StudyPlan,
+        materials: Materials,
+        maps: Mapping[str, Sequence[str]],
+        seen: Mapping[Key, Path],
+        bases: Mapping[str, str],
+    ) -> None:
+        self.plan, self.materials, self.maps, self.seen = plan, materials, maps, seen
+        self.runs = _runs(seen)
+        self.ratios = {run: self._ratios(run, bases) for run in self.runs if not run[0].is_base}
+
+    def questions(self, run: Key) -> tuple[Example, ...]:
+        """Return the questions that the lens read."""
+        _, task, target = run
+        return lens_questions(self.plan, self.materials.tests[task, target]).examples
+
+    def grids(self, run: Key) -> list[Grid]:
+        """Return all that the seeds of a run hold."""
+        _, task, target = run
+        golds = parallel_golds(self.materials, task, target)
+        codes = tuple(sorted({code for found in golds.values() for code in found}))
+        parts = [read_cell(self.seen[variant, task, target]) for variant in self.runs[run]]
+        return _grids(self.plan, self.maps, codes, parts)
+
+    def others(self, run: Key) -> list[list[Grid]]:
+        """Return the grids of the other sources of the same recipe, step, task and target."""
+        return [self.grids(other) for other in self.runs if _is_rival(run, other)]
+
+    def other_ratios(self, run: Key) -> Ratios:
+        """Return how much seeds differ in the other runs of the recipe and step."""
+        bare, task, target = run
+        others = [
+            found
+            for (b, t, g), found in self.ratios.items()
+            if (b.recipe, b.step, t == QA) == (bare.recipe, bare.step, task == QA)
+            and (b.source, t, g) != (bare.source, task, target)
+        ]
+        names = self.ratios[run]
+        return {
+            name: list(zip(*(found[name] for found in others if name in found), strict=True))
+            or [()] * len(names[name])
+            for name in names
+        }
+
+    def _ratios(self, run: Key, bases: Mapping[str, str]) -> dict[tuple[str, str], list[float]]:
+        if len(self.runs[run]) < 2:
+            return {}
+        bare, task, target = run
+        contexts = [e.context_id for e in self.questions(run)]
+        before = self.grids((base_of(bare, bases), task, target))
+        return {
+            (g.measure, g.map): seed_ratios(b.values, g.values, contexts, g.positions, g.columns)
+            for b, g in zip(before, self.grids(run), strict=True)
+        }
+
+
+def _is_rival(run: Key, other: Key) -> bool:
+    (one, task, target), (two, its_task, its_target) = run, other
+    alike = (one.recipe, one.step, task, target) == (two.recipe, two.step, its_task, its_target)
+    return alike and not two.is_base and one.source != two.source
 
 
 def _runs(seen: Mapping[Key, Path]) -> dict[Key, list[Variant]]:
@@ -173,12 +249,34 @@ def _differences(
     before: Sequence[Grid],
     after: Sequence[Grid],
     contexts: Sequence[str],
+    ratios: Ratios,
     subset: Flags | None = None,
+    kind: str = "difference",
 ) -> Iterator[Row]:
     for b, g in zip(before, after, strict=True):
-        told = (contexts, g.positions, g.columns)
-        found = lens_differences(b.values, g.values, *told, subset=subset)
-        yield from (_row(g, "difference", row) for row in found)
+        found = lens_differences(
+            *(b.values, g.values, contexts, g.positions, g.columns),
+            subset=subset,
+            ratios=ratios.get((g.measure, g.map), ()),
+        )
+        yield from (_row(g, kind, row) for row in found)
+
+
+def _own_differences(
+    others: Sequence[Sequence[Grid]],
+    after: Sequence[Grid],
+    contexts: Sequence[str],
+    ratios: Ratios,
+) -> Iterator[Row]:
+    """Yield how the masses differ from the mean of the other sources, seed beside seed."""
+    masses = [place for place, grid in enumerate(after) if grid.measure == "mass"]
+    seeds = min((len(grids[0].values) for grids in (after, *others)), default=0)
+    if not others:
+        return
+    for place in masses:
+        own = replace(after[place], values=after[place].values[:seeds])
+        mean = np.mean([grids[place].values[:seeds] for grids in others], axis=0)
+        yield from _differences([replace(own, values=mean)], [own], contexts, ratios, kind="own")
 
 
 def _row(grid: Grid, kind: str, row: LensRow) -> Row:
@@ -194,6 +292,7 @@ def _row(grid: Grid, kind: str, row: LensRow) -> Row:
         "high": row.high,
         "n": row.n,
         "p_value": row.p_value,
+        "p_adapters": row.p_adapters,
     }
 
 

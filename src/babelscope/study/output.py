@@ -13,6 +13,7 @@ import polars as pl
 
 from babelscope.controls import FORMULA
 from babelscope.identity import digest
+from babelscope.measure.inference import score_interval
 from babelscope.measure.language_map import LanguageMap
 from babelscope.models.folders import MINI, folder_fingerprint, resolve_folder
 from babelscope.models.loading import LoadedModel
@@ -224,7 +225,7 @@ def prior_rows(study: Study) -> pl.DataFrame:
         if not study.plan.test.answers or task != QA or not any(e.kind for e in questions.examples):
             continue
         contexts = [e.context_id for e in questions.examples]
-        found = tables.estimate(guessing(questions, study.materials.wholes[target]), contexts)
+        found = score_interval(guessing(questions, study.materials.wholes[target]), contexts)
         rows.append(
             {
                 "model": study.plan.model.name,

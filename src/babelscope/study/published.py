@@ -68,7 +68,7 @@ def _rows(found: Arrays, step: int, kind: str, grid: Array) -> Iterator[dict[str
         "map": MAP,
         "measure": "mass",
         "kind": kind,
-        **dict.fromkeys(("low", "high", "p_value"), math.nan),
+        **dict.fromkeys(("low", "high", "p_value", "p_adapters"), math.nan),
         "n": None,
     }
     for target, by_depth in zip(found.targets, grid.tolist(), strict=True):

@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 import polars as pl
 
 from babelscope.measure.answers import RATES
-from babelscope.measure.stats import best_source, compare, estimate, holm, ratio_of_sums
+from babelscope.measure.effects import Effect, difference_effect, mean_effect, ratio_effect
+from babelscope.measure.inference import (
+    comparisons as compare_together,
+)
+from babelscope.measure.inference import (
+    holm,
+    rate_interval,
+    spreads,
+    t_interval,
+)
+from babelscope.measure.study_inference import best_of_targets
 from babelscope.measure.transfer import gain_over_self, transfer_efficiency
-from babelscope.records import Comparison, Estimate
+from babelscope.records import MISSING, Estimate
 from babelscope.study import scores
 from babelscope.study.cells import Variant
 from babelscope.study.plan import StudyPlan
 from babelscope.study.scores import GROUP, INTERFERENCE, CellScores, Values, stacked
 
+LENGTH_RATIO = "length_ratio"
 POOLED = -1
 """The seed of a row that pools all seeds, and of the base, which has none."""
 
 Cells = Mapping[tuple[Variant, str, str], CellScores]
 Row = dict[str, object]
 Schema = dict[str, type[pl.DataType] | pl.DataType]
+
+P_VALUES = ("p_value", "p_holm", "p_adapters", "p_adapters_holm")
+DOUBTS = (
+    *("se_contexts", "se_seeds", "df", "seed_sd", "same_sign"),
+    *("questions_needed", "seeds_needed", "smallest_gain"),
+)
+"""What a comparison tells of its doubt; see `records.Comparison`."""
 
 RESULTS: Schema = {
     **dict.fromkeys(("model", "recipe", "source"), pl.String),
@@ -36,13 +55,15 @@ COMPARISONS: Schema = {
     **dict.fromkeys(("task", "target", "measure"), pl.String),
     **dict.fromkeys(("difference", "low", "high"), pl.Float64),
     "n": pl.Int64,
-    **dict.fromkeys(("p_value", "p_holm"), pl.Float64),
+    **dict.fromkeys(P_VALUES, pl.Float64),
     "seeds": pl.Int64,
-    **dict.fromkeys(("seed_sd", "same_sign", "questions_needed"), pl.Float64),
+    **dict.fromkeys(DOUBTS, pl.Float64),
 }
 BEST: Schema = {
     **dict.fromkeys(("recipe", "target", "measure", "best"), pl.String),
-    "share": pl.Float64,
+    "p_holm": pl.Float64,
+    "adapters": pl.String,
+    "p_adapters_holm": pl.Float64,
     "tied": pl.List(pl.String),
 }
 TRANSFER: Schema = {
@@ -71,16 +92,23 @@ def base_of(variant: Variant, bases: Mapping[str, str]) -> Variant:
 def results(model: str, cells: Cells) -> pl.DataFrame:
     """Return a row a cell and measure: each seed by itself, then all seeds pooled (seed -1)."""
     rows: list[Row] = []
-    for bare, task, target, members in runs(cells):
+    grouped = list(runs(cells))
+    for (bare, task, target, members), pooled in zip(grouped, _pooled(grouped), strict=True):
         if not bare.is_base:
             for member in members:
-                rows += _rows(model, member.cell.variant, task, target, [member])
-        rows += _rows(model, bare, task, target, members)
+                alone = {name: _interval(name, [e])[0] for name, e in _effects([member]).items()}
+                rows += _rows(model, member.cell.variant, task, target, [member], alone)
+        rows += _rows(model, bare, task, target, members, pooled)
     return pl.DataFrame(rows, schema=RESULTS)
 
 
 def _rows(
-    model: str, variant: Variant, task: str, target: str, members: Sequence[CellScores]
+    model: str,
+    variant: Variant,
+    task: str,
+    target: str,
+    members: Sequence[CellScores],
+    estimates: Mapping[str, Estimate],
 ) -> list[Row]:
     subset = f"from:{task.partition(':')[2]}" if task != "qa" else "all"
     head: Row = {
@@ -93,19 +121,46 @@ def _rows(
         "target": target,
         "subset": subset,
     }
-    found = {**_estimates(members), **_counts(members)}
+    found = {**estimates, **_counts(members)}
     return [{**head, "measure": name, **_columns(value)} for name, value in found.items()]
 
 
-def _estimates(members: Sequence[CellScores]) -> dict[str, Estimate]:
+def _effects(members: Sequence[CellScores]) -> dict[str, Effect]:
     contexts = members[0].contexts
     names = [*scores.MEANS, *({INTERFERENCE} & set(members[0].values))]
     values = {name: stacked(members, name) for name in names} | scores.produced(members)
-    found = {name: estimate(array, contexts) for name, array in values.items()}
-    found["length_ratio"] = ratio_of_sums(
+    found = {name: mean_effect(array, contexts) for name, array in values.items()}
+    found[LENGTH_RATIO] = ratio_effect(
         stacked(members, "length"), stacked(members, "gold_length"), contexts
     )
     return found
+
+
+def _pooled(
+    grouped: Sequence[tuple[Variant, str, str, list[CellScores]]],
+) -> list[dict[str, Estimate]]:
+    """Return each run's estimates; those of a measure, recipe, step and task share their seeds."""
+    found: list[dict[str, Estimate]] = [{} for _ in grouped]
+    kinds: dict[tuple[str, ...], list[tuple[int, Effect]]] = {}
+    for place, (bare, task, target, members) in enumerate(grouped):
+        family = (bare.recipe, str(bare.step), task.partition(":")[0], str(_is_group(target)))
+        for name, effect in _effects(members).items():
+            found[place][name] = MISSING  # keeps the order of measures
+            kinds.setdefault((name, *family), []).append((place, effect))
+    for (name, *_), of_kind in kinds.items():
+        estimates = _interval(name, [effect for _, effect in of_kind])
+        for (place, _), value in zip(of_kind, estimates, strict=True):
+            found[place][name] = value
+    return found
+
+
+def _is_group(target: str) -> bool:
+    return target.startswith(GROUP)
+
+
+def _interval(name: str, effects: Sequence[Effect]) -> list[Estimate]:
+    made = t_interval if name == LENGTH_RATIO else rate_interval
+    return [made(e, spread) for e, spread in zip(effects, spreads(effects), strict=True)]
 
 
 def _counts(members: Sequence[CellScores]) -> dict[str, Estimate]:
@@ -125,76 +180,84 @@ def _columns(value: Estimate) -> Row:
 
 
 def comparisons(cells: Cells, bases: Mapping[str, str]) -> pl.DataFrame:
-    """Return variant minus base; Holm over source x target within recipe, step, measure."""
-    rows: list[Row] = []
+    """Return variant minus base; Holm over source x target within recipe, step, measure.
+
+    The pairs of such a family tell one another how seeds differ. Macro averages repeat their
+    members, so they are a family of their own.
+    """
+    families: dict[tuple[str, ...], list[tuple[int, Row, Effect]]] = {}
+    place = 0
     for bare, task, target, members in runs(cells):
         base = cells.get((base_of(bare, bases), task, target)) if not bare.is_base else None
         if base is None:
             continue
         names = RATES if task == "qa" else (INTERFERENCE, "mlqa_em")
         for name in names:
-            found = compare(
+            head: Row = {
+                "recipe": bare.recipe,
+                "source": bare.source,
+                "step": bare.step,
+                "task": task,
+                "target": target,
+                "measure": name,
+            }
+            effect = difference_effect(
                 stacked(members, name), base.values[name][np.newaxis], members[0].contexts
             )
-            rows.append(_comparison_row(bare, task, target, name, found))
-    frame = pl.DataFrame(rows, schema=COMPARISONS)
-    return _corrected(frame) if rows else frame
+            kind = (bare.recipe, str(bare.step), name, task.partition(":")[0])
+            family = families.setdefault((*kind, str(_is_group(target))), [])
+            family.append((place, head, effect))
+            place += 1
+    rows = sorted(
+        (row for family in families.values() for row in _family_rows(family)), key=lambda r: r[0]
+    )
+    return pl.DataFrame([row for _, row in rows], schema=COMPARISONS)
 
 
-def _comparison_row(
-    variant: Variant, task: str, target: str, measure: str, found: Comparison
-) -> Row:
-    return {
-        "recipe": variant.recipe,
-        "source": variant.source,
-        "step": variant.step,
-        "task": task,
-        "target": target,
-        "measure": measure,
-        "difference": found.difference.value,
-        "low": found.difference.low,
-        "high": found.difference.high,
-        "n": found.difference.n,
-        "p_value": found.p_value,
-        "p_holm": np.nan,
-        "seeds": found.seeds,
-        "seed_sd": found.seed_sd,
-        "same_sign": found.same_sign,
-        "questions_needed": found.questions_needed,
-    }
-
-
-def _corrected(frame: pl.DataFrame) -> pl.DataFrame:
-    # macro averages repeat their members, so they are a family of tests of their own
-    task = pl.col("task").str.split(":").list.first().alias("_task")
-    group = pl.col("target").str.starts_with(GROUP).alias("_group")
-    families = frame.with_row_index("_row").with_columns(task, group)
-    parts = [
-        part.with_columns(pl.Series("p_holm", holm(part["p_value"].to_numpy())))
-        for _, part in families.group_by(
-            "recipe", "step", "measure", "_task", "_group", maintain_order=True
+def _family_rows(family: Sequence[tuple[int, Row, Effect]]) -> Iterator[tuple[int, Row]]:
+    """Yield the rows of comparisons that are corrected together, with their places."""
+    found = compare_together([effect for _, _, effect in family], unit=1.0)
+    p_holm = holm([c.p_value for c in found])
+    p_adapters_holm = holm([c.p_adapters for c in found])
+    for i, ((place, head, _), c) in enumerate(zip(family, found, strict=True)):
+        difference = c.difference
+        yield (
+            place,
+            {
+                **head,
+                "difference": difference.value,
+                "low": difference.low,
+                "high": difference.high,
+                "n": difference.n,
+                "p_holm": float(p_holm[i]),
+                "p_adapters_holm": float(p_adapters_holm[i]),
+                **{name: getattr(c, name) for name in ("p_value", "p_adapters", "seeds", *DOUBTS)},
+            },
         )
-    ]
-    return pl.concat(parts).sort("_row").select(list(COMPARISONS))
 
 
 def best(plan: StudyPlan, cells: Cells) -> pl.DataFrame:
     """Return the best source of each target, or the tied set, at the last step."""
     rows: list[Row] = []
+    by_recipe: dict[str, dict[str, tuple[dict[str, Values], tuple[str, ...]]]] = {}
     for recipe, target, by_source, contexts in _finals(plan, cells):
-        if len(by_source) < 2:
-            continue
-        found = best_source(by_source, contexts)
-        rows.append(
-            {
-                "recipe": recipe,
-                "target": target,
-                "measure": plan.measure,
-                "best": found.best,
-                "share": found.share,
-                "tied": list(found.tied),
-            }
-        )
+        by_recipe.setdefault(recipe, {})[target] = (by_source, contexts)
+    for recipe, asked in by_recipe.items():
+        # groups repeat their members: they are corrected among themselves
+        for of_kind in (
+            {t: found for t, found in asked.items() if _is_group(t) == grouped}
+            for grouped in (False, True)
+        ):
+            for target, found in best_of_targets(of_kind).items():
+                rows.append(
+                    {
+                        "recipe": recipe,
+                        "target": target,
+                        "measure": plan.measure,
+                        **asdict(found),
+                        "tied": list(found.tied),
+                    }
+                )
     return pl.DataFrame(rows, schema=BEST)
 
 
