@@ -28,8 +28,8 @@ from babelscope.infer.generate import generate_answers
 from babelscope.infer.lens import Lens, LensPrompt, prepare_lens, read_lens
 from babelscope.languages import language
 from babelscope.measure.answers import score_answers
-from babelscope.measure.lens import lens_differences
 from babelscope.measure.inference import compare
+from babelscope.measure.lens import lens_differences
 from babelscope.models.adapters import attach_adapters, detach_adapters, use_adapter
 from babelscope.models.loading import LoadedModel, load_model
 from babelscope.records import QuestionSet

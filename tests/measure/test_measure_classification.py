@@ -24,16 +24,21 @@ from babelscope.measure.classification import (
     remembered_tags,
     word_overlap,
 )
-from babelscope.measure.inference import estimate
-from babelscope.measure.tallies import (
+from babelscope.measure.inference import (
+    compare,
     compare_tallies,
+    compare_tally_pairs,
+    estimate,
+    score_interval,
+    tally_estimate,
+    tally_scores,
+)
+from babelscope.measure.tallies import (
     resampled_scores,
     tally,
-    tally_estimate,
-    tally_ratio,
     value_of,
 )
-from babelscope.measure.transfer import DENOMINATOR_ZERO, transfer_efficiency
+from babelscope.measure.transfer import DENOMINATOR_ZERO, tally_ratio, transfer_efficiency
 from babelscope.records import Inference
 
 KINDS = ("PER", "LOC", "ORG")
@@ -191,8 +196,6 @@ def test_different_contexts_are_drawn_together() -> None:
 
 
 def test_comparison_flips_signs_for_a_mean() -> None:
-    from babelscope.measure.stats import compare
-
     one, gold = drawn(150, 0.7, 5)
     other, _ = drawn(150, 0.4, 6)
     right = [(p.argmax(-1) == gold).astype(float) for p in (one, other)]
@@ -201,15 +204,30 @@ def test_comparison_flips_signs_for_a_mean() -> None:
     )
     theirs = compare(right[0], right[1], ids(150))
     assert ours.difference.value == pytest.approx(theirs.difference.value)
-    assert ours.p_value == pytest.approx(theirs.p_value)
-    assert ours.difference.low == pytest.approx(theirs.difference.low)
+    # the jackknife of a mean is its residuals: the same interval and p to rounding
+    assert ours.p_adapters == pytest.approx(theirs.p_adapters, abs=1e-15)
+    assert ours.p_value == pytest.approx(theirs.p_value, abs=1e-15)
+    assert ours.difference.low == pytest.approx(theirs.difference.low, abs=1e-15)
+    (score,) = tally_scores([accuracy_tally(one, gold, ids(150))])
+    plain = score_interval(right[0], ids(150))
+    assert (score.low, score.high) == pytest.approx((plain.low, plain.high), abs=1e-15)
+
+
+def test_pairs_of_tallies_moderate_one_another() -> None:
+    one, gold = drawn(150, 0.7, 5)
+    other, _ = drawn(150, 0.4, 6)
+    tallies = [accuracy_tally(p, gold, ids(150)) for p in (one, other)]
+    alone = compare_tallies(*tallies)
+    first, second = compare_tally_pairs([tuple(tallies), (tallies[1], tallies[0])])
+    assert first.difference.value == -second.difference.value == alone.difference.value
+    assert first.df > alone.df  # two pairs know more of seeds than one
 
 
 def test_equal_systems_do_not_differ_and_strangers_are_not_compared() -> None:
     probability, gold = drawn(60, 0.5, 7)
     found = macro_f1_tally(probability, gold, ids(60))
     same = compare_tallies(found, found)
-    assert (same.difference.value, same.p_value) == (0.0, 1.0)
+    assert (same.difference.value, same.p_value, same.p_adapters) == (0.0, 1.0, 1.0)
     strange = macro_f1_tally(probability, gold, [f"x{i}" for i in range(60)])
     assert compare_tallies(found, strange).difference.n == 0
 
@@ -223,7 +241,7 @@ def test_a_false_alarm_is_as_rare_as_it_says() -> None:
         sides = [
             tally(c, ids(40), lambda s: 2 * s[..., 0] / (s[..., 1] + s[..., 2])) for c in counts
         ]
-        alarms += compare_tallies(*sides).p_value < 0.05
+        alarms += compare_tallies(*sides).p_adapters < 0.05
     assert alarms <= 9  # 3 expected; above 9 in one of a thousand
 
 

@@ -101,7 +101,7 @@ def lens_rows(
     rows = []
     for k, position in enumerate(positions):
         grid = _grid(array[:, :, k], contexts)
-        rows += _rows(position, columns, grid, grid.halves(_ratio(grid), 0))
+        rows += _rows(position, columns, grid, grid.halves(0.0, 0))
     return rows
 
 
