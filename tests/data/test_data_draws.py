@@ -194,9 +194,12 @@ def test_numbers_a_context() -> None:
     assert per_context_of(2, "x") == 2
 
 
-def test_negative_numbers_are_refused() -> None:
+@pytest.mark.parametrize(("n", "way"), [(-1, "fewest"), (1, 0), (1, -1), (0, "whole")])
+def test_what_cannot_be_drawn_is_refused(n: int, way: PerContext) -> None:
     with pytest.raises(SettingError):
-        draw_places(["a"], ["a"], -1, 0)
+        draw_places(["a"], ["a"], n, 0, way)
+    with pytest.raises(SettingError):
+        draw_questions(question_set([1]), n, 0, way)
 
 
 def test_words() -> None:

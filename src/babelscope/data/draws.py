@@ -56,8 +56,12 @@ def draw_places(
     their own id. "fewest" takes one item of each context, then a second of each, until there are
     n: with C contexts and n <= C from n contexts. A number k takes k items of one context after
     another, the last may give fewer. "all" takes whole contexts until there are n or more.
+
+    Raises:
+        SettingError: n is negative, or `per_context` is none of these.
     """
     check_size(n)
+    per_context_of(per_context, "questions a context")
     order, turns = _order(ids, contexts, seed, per_context)
     if n:
         end = n
@@ -98,7 +102,7 @@ def draw_questions(
     every context.
 
     Raises:
-        SettingError: n is negative.
+        SettingError: n is negative, or `per_context` is none of the three.
         DataError: a number of questions a context leaves fewer than n of a set that has them.
     """
     asked = questions.examples
