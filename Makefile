@@ -65,6 +65,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/report_size.py
 	$(BIN)/python benchmarks/probes.py
 	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/sampling.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) build

@@ -21,8 +21,9 @@ from babelscope.adapt.recipes import Recipe, change, find_recipe, rendering_of
 from babelscope.adapt.saving import Saving
 from babelscope.adapt.tuning import tune
 from babelscope.data import atlas
+from babelscope.data.draws import draw_questions
 from babelscope.data.prompts import TEMPLATES
-from babelscope.data.qa import first, read_qa, sample_contexts
+from babelscope.data.qa import first, read_qa
 from babelscope.infer.batches import plan_batches
 from babelscope.infer.generate import generate_answers
 from babelscope.infer.lens import Lens, LensPrompt, prepare_lens, read_lens
@@ -87,7 +88,7 @@ def study_pair(
     target, other = (language(code).code for code in pair)
     how = Answering(rendering_of(recipe, TEMPLATES, "answering"), decoding_of(recipe))
     asked, rival = (
-        sample_contexts(read_qa(f"atlas:contest:{b}", a, split="test"), items, 0)
+        draw_questions(read_qa(f"atlas:contest:{b}", a, split="test"), items, 0)
         for a, b in ((target, other), (other, target))
     )
     base = look(lens, asked, rival, how)

@@ -127,6 +127,32 @@ def test_an_adapter_answers_with_its_own_settings(run: Run, workplace: Path) -> 
     assert all(json.loads(line)["new_tokens"] <= 12 for line in out.read_text().splitlines())
 
 
+@pytest.mark.parametrize(
+    ("words", "questions", "contexts"),
+    [
+        ("--questions 4", 4, 4),
+        ("--questions 4 --questions-per-context 2", 4, 2),
+        ("--questions 4 --questions-per-context all", 6, 2),
+        ("--limit 4", 4, 2),
+    ],
+)
+def test_questions_are_drawn_over_contexts(
+    words: str, questions: int, contexts: int, run: Run, tmp_path: Path
+) -> None:
+    common = ("--data", "atlas", "--language", "en", *words.split(" "), "--json")
+    out = tmp_path / "answers.jsonl"
+    status, text, _ = run("answer", "mini", *common, "--out", out)
+    assert status == 0
+    told = json.loads(text)
+    assert (told["questions"], told["contexts"]) == (questions, contexts)
+    ids = [json.loads(line)["id"] for line in out.read_text().splitlines()]
+    assert len({i.rpartition("-")[0] for i in ids}) == contexts
+    status, text, _ = run("lens", "mini", *common, "--out", tmp_path / "lens.parquet")
+    assert status == 0
+    told = json.loads(text)
+    assert (told["prompts"], told["contexts"]) == (questions, contexts)
+
+
 def test_the_lens_table_and_the_map_have_their_fixed_forms(run: Run, workplace: Path) -> None:
     made = workplace / "map.safetensors"
     status, out, _ = run(
@@ -190,6 +216,26 @@ def _one_line(status: int, out: str, err: str) -> None:
         ("answer ./none --data atlas --language en --out a.jsonl", "none"),
         ("answer mini --data atlas --language en --out .", "a folder"),
         ("answer mini --data atlas --language en --limit -1 --out a.jsonl", "--limit"),
+        ("answer mini --data atlas --language en --questions -1 --out a.jsonl", "--questions"),
+        ("answer mini --data atlas --language en --questions 500 --out a.jsonl", "found 226"),
+        ("answer mini --data atlas --language en --sample-seed -1 --out a.jsonl", "--sample-seed"),
+        (
+            "answer mini --data atlas --language en --limit 3 --questions 3 --out a.jsonl",
+            "--limit",
+        ),
+        (
+            "answer mini --data atlas --language en --questions-per-context 0 --out a.jsonl",
+            "--questions-per-context",
+        ),
+        (
+            "lens mini --data atlas --language en --questions-per-context two --out l",
+            "--questions-per-context",
+        ),
+        (
+            "lens mini --data atlas --language en --questions 90 --questions-per-context 1 --out l",
+            "found 77 such from 77 contexts",
+        ),
+        ("lens mini --prompts p.jsonl --questions 3 --out l", "--prompts"),
         ("answer mini --data atlas --language en --adapter none --out a.jsonl", "none"),
         ("answer mini --data atlas --language en --set top_p=7 --out a.jsonl", "top_p"),
         ("answer mini --data atlas --language en --set top=1 --out a.jsonl", "top_p"),

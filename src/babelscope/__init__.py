@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from babelscope.adapt.recipes import RECIPES, Recipe, change, rendering_of
     from babelscope.adapt.saving import Saving
     from babelscope.adapt.tuning import tune
+    from babelscope.data.draws import draw_questions
     from babelscope.data.qa import read_qa
     from babelscope.errors import BabelscopeError
     from babelscope.infer.generate import Decoding, generate_answers
@@ -37,6 +38,7 @@ _HOMES = {
     "adapt.recipes": ("RECIPES", "Recipe", "change", "rendering_of"),
     "adapt.saving": ("Saving",),
     "adapt.tuning": ("tune",),
+    "data.draws": ("draw_questions",),
     "data.qa": ("read_qa",),
     "errors": ("BabelscopeError",),
     "infer.generate": ("Decoding", "generate_answers"),
@@ -86,6 +88,7 @@ __all__ = [
     "build_map",
     "change",
     "compare",
+    "draw_questions",
     "encode_choice",
     "encode_prompt",
     "estimate",

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babelscope.data.qa import check_disjoint, first, read_qa, sample_contexts
+from babelscope.data.qa import check_disjoint, first, read_qa
 from babelscope.errors import DataError, LanguageError, SettingError
 from babelscope.records import Example, QuestionSet
 
@@ -368,46 +368,12 @@ def test_shared_ids_and_contexts_are_an_error() -> None:
         check_disjoint(train, replace(test, examples=copied))
 
 
-@given(
-    contexts=st.integers(1, 30), each=st.integers(1, 4), n=st.integers(0, 130), seed=st.integers()
-)
-def test_samples_are_whole_contexts_in_file_order(
-    contexts: int, each: int, n: int, seed: int
-) -> None:
-    questions = question_set(contexts, each)
-    sample = sample_contexts(questions, n, seed)
-    kept = Counter(e.context_id for e in sample.examples)
-    assert set(kept.values()) == {each}
-    assert [e for e in questions.examples if e in sample.examples] == list(sample.examples)
-    total = contexts * each
-    assert len(sample.examples) == (total if n == 0 else min(total, -(-n // each) * each))
-    assert sample.dropped == questions.dropped
-
-
-def test_samples_are_parallel_nested_and_differ_by_seed() -> None:
-    questions = question_set(40)
-    parallel = tuple(replace(e, language="ory_Orya", context="x") for e in questions.examples)
-    odia = replace(questions, language="ory_Orya", examples=parallel)
-
-    def ids(questions: QuestionSet, n: int, seed: int) -> frozenset[str]:
-        return frozenset(e.id for e in sample_contexts(questions, n, seed).examples)
-
-    assert ids(questions, 30, 1) == ids(odia, 30, 1)
-    assert ids(questions, 30, 1) < ids(questions, 60, 1)
-    assert len({ids(questions, 30, seed) for seed in range(20)}) > 15
-    # every context has its chance: over 200 seeds each of 40 is drawn about 200/4 times
-    drawn = Counter(i for seed in range(200) for i in ids(questions, 30, seed))
-    assert len(drawn) == 120
-    assert min(drawn.values()) > 20
-
-
 def test_first_and_wrong_sizes() -> None:
     questions = question_set(4)
     assert first(questions, 5).examples == questions.examples[:5]
     assert first(questions, 0) == questions
-    for cut in (lambda: first(questions, -1), lambda: sample_contexts(questions, -1, 0)):
-        with pytest.raises(SettingError):
-            cut()
+    with pytest.raises(SettingError):
+        first(questions, -1)
 
 
 def count_squad(path: Path) -> Counter[str]:

@@ -96,6 +96,29 @@ def test_even_rows_train_and_odd_rows_test(folder: Path) -> None:
     assert data.notes["split"] == HALVES
 
 
+def test_some_items_are_drawn_from_as_many_premises_as_there_are(tmp_path: Path) -> None:
+    for code in ("en", "de"):
+        items = [
+            Inference(f"{n:05d}", code, f"premise {n // 6} {code}", f"says {n} {code}", i.label)
+            for n, i in enumerate(toy_pairs(120))
+        ]
+        write_pairs(tmp_path / f"{code}.tsv", items)
+    plan = nli(tmp_path, data=f"{tmp_path}/{{language}}.tsv")
+    whole = gather_sets(plan, plan.targets).targets["eng_Latn"]
+    assert (len(whole.items), len(set(whole.contexts))) == (60, 20)
+    for n, contexts in ((12, 12), (20, 20), (30, 20), (0, 20), (99, 20)):
+        cut = gather_sets(replace(plan, test_items=n), plan.targets)
+        english, german = (cut.targets[code] for code in ("eng_Latn", "deu_Latn"))
+        assert len(english.items) == min(n or 60, 60)
+        assert len(set(english.contexts)) == contexts
+        assert [i.id for i in german.items] == [i.id for i in english.items]
+        assert german.contexts == english.contexts
+        assert set(english.items) <= set(whole.items)
+    assert gather_sets(replace(plan, test_items=12), plan.targets).targets[
+        "eng_Latn"
+    ].items != whole.items[:12]  # fmt: skip
+
+
 def test_hypotheses_of_a_premise_are_one_context(tmp_path: Path) -> None:
     items = [
         Inference(f"{n:05d}", "eng_Latn", f"premise {n // 6}", f"says {n}", i.label)

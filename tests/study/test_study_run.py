@@ -19,8 +19,10 @@ from babelscope.data.qa import read_qa
 from babelscope.measure.answers import score_answers, summarise
 from babelscope.report.page import write_report
 from babelscope.study.answers import read_answers
+from babelscope.study.materials import QA, gather
 from babelscope.study.plan import StudyPlan, read_plan
 from babelscope.study.run import run_study
+from babelscope.study.schedule import lens_questions
 from babelscope.study.status import study_status
 
 STUDY = """
@@ -243,6 +245,48 @@ def test_every_measure_has_its_rows_and_no_subset_is_empty(done: Path) -> None:
     assert set(contest["target"]) == {"ory_Orya"}
     equal = lens.filter(pl.col("measure") == "equal_golds")
     assert (equal["value"] <= equal["n"]).all()
+
+
+def test_the_subsets_of_the_lens_are_of_the_questions_that_it_looked_at(
+    done: Path, plan: StudyPlan
+) -> None:
+    """By the scores in the file: exact and other answers of the base, among the lens's ids."""
+    lens, scores = (pl.read_parquet(done / f"{name}.parquet") for name in ("lens", "scores"))
+    materials = gather(plan)
+    for target in plan.targets:
+        looked = lens_questions(plan, materials.tests[QA, target]).examples
+        ids = [e.id for e in looked]
+        assert len({e.context_id for e in looked}) == plan.lens.questions
+        assert ids != [e.id for e in materials.tests[QA, target].examples[: len(ids)]]
+        own = scores.filter((pl.col("target") == target) & pl.col("id").is_in(ids))
+        base = own.filter(pl.col("recipe") == "base")
+        exact = dict(base.select("id", "mlqa_em").rows())
+        rows = lens.filter(
+            (pl.col("target") == target)
+            & (pl.col("source") == "Odia")
+            & (pl.col("kind") == "value")
+            & (pl.col("position") == "last")
+            & (pl.col("depth") == 0)
+        )
+        found = rows.group_by("subset").agg(pl.max("n"))
+        counts: dict[str, int] = dict(found.rows())
+        assert counts["all"] == len(ids) == len(exact)
+        causes = {k: n for k, n in counts.items() if k.startswith("base_cause:")}
+        assert sum(causes.values()) == len(ids)
+        assert causes.get("base_cause:exact", 0) == sum(exact.values())
+        told = pl.read_parquet(done / "scores.parquet").filter(pl.col("source") == "Odia")
+        right = told.filter((pl.col("target") == target) & pl.col("id").is_in(ids))["mlqa_em"]
+        # a question counts once, however many seeds answer it so
+        assert (counts.get("cause:exact", 0) > 0) == bool(right.sum())
+
+
+def test_the_design_stands_in_the_plan(done: Path) -> None:
+    told = json.loads((done / "plan.json").read_text(encoding="utf-8"))["design"]
+    assert told["sample"] == "9 questions from 9 contexts"
+    assert {row["target"]: row["lens_contexts"] for row in told["targets"]} == {
+        "eng_Latn": 4, "ell_Grek": 4, "ory_Orya contest:ben_Beng": 4,
+    }  # fmt: skip
+    assert any("the lens looks at 4 contexts" in note for note in told["sample_notes"])
 
 
 def test_differences_of_the_lens_are_those_of_its_values(done: Path) -> None:

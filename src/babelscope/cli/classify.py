@@ -34,7 +34,9 @@ class ClassifyOptions:
     ] = ""
     dev: Annotated[str, Parameter(help="Dev sets, that choose the checkpoint.")] = ""
     train_items: Annotated[int, Parameter(help="Only the first N of a training set.")] = 0
-    limit: Annotated[int, Parameter(help="Only the first N items of a test set.")] = 0
+    limit: Annotated[
+        int, Parameter(help="Only N items of a test set, from as many contexts as it has.")
+    ] = 0
     settings: Settings = ()
     store: Annotated[Path | None, Parameter(help="Where trainings are kept.")] = None
     beside_paper: Annotated[

@@ -37,10 +37,11 @@ def lens(
     positions = asked.position or ("last", "gold")
     wish = LensWish(positions, asked.per_prompt, map_file, asked.tokens, asked.example)
     data, language = asked.source()
+    drawing = steps.Drawing(asked.questions, asked.questions_per_context, asked.sample_seed)
     read = (
         read_prompts(asked.prompts)
         if asked.prompts
-        else steps.questions_step(data, language, asked.limit, "test")
+        else steps.asked_step(data, language, asked.limit, drawing)
     )
     with counting("lens", quiet=as_json) as progress:
         print_values(lens_step(choice, read, out, wish, progress), as_json)

@@ -11,6 +11,7 @@ from babelscope.cli.options import (
     RECIPE,
     TUNING,
     Adapter,
+    AskedOptions,
     CheckOptions,
     DataOptions,
     Json,
@@ -59,7 +60,7 @@ def tune(
 def answer(
     model: str,
     *,
-    questions: SomeDataOptions,
+    asked: AskedOptions,
     out: Path,
     adapter: Adapter = None,
     recipe: RecipeOptions | None = None,
@@ -75,7 +76,8 @@ def answer(
 
     choice = steps.ModelChoice(model, adapter, loading.dtype, loading.device, loading.revision)
     chosen = steps.recipe_with(recipe.recipe, recipe.settings) if recipe else None
-    read = steps.questions_step(questions.data, questions.language, questions.limit, "test")
+    drawing = steps.Drawing(asked.questions, asked.questions_per_context, asked.sample_seed)
+    read = steps.asked_step(asked.data, asked.language, asked.limit, drawing)
     with counting("answer", quiet=as_json) as progress:
         print_values(steps.answer_step(choice, read, out, chosen, progress=progress), as_json)
 

@@ -37,6 +37,25 @@ class SomeDataOptions(DataOptions):
     limit: Annotated[int, Parameter(help="Only the first N questions, in file order.")] = 0
 
 
+Questions = Annotated[
+    int, Parameter(help="Only N questions, drawn from as many contexts as there are.")
+]
+PerContext = Annotated[
+    str, Parameter(help="Draw K questions of one context after another, or all of it.")
+]
+SampleSeed = Annotated[int, Parameter(help="Of --questions: which contexts are drawn.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class AskedOptions(SomeDataOptions):
+    """Which questions are asked: all, the first of the file, or some drawn."""
+
+    questions: Questions = 0
+    questions_per_context: PerContext = ""
+    sample_seed: SampleSeed = 0
+
+
 @Parameter(name="*")
 @dataclass(frozen=True)
 class LensOptions:
@@ -45,6 +64,9 @@ class LensOptions:
     data: Annotated[str, Parameter(help="Questions: as in `answer`, with --language.")] = ""
     language: Annotated[str, Parameter(help="Any usual code: or, ory, or-IN, ory_Orya.")] = ""
     limit: Annotated[int, Parameter(help="Only the first N questions, in file order.")] = 0
+    questions: Questions = 0
+    questions_per_context: PerContext = ""
+    sample_seed: SampleSeed = 0
     prompts: Annotated[
         Path | None, Parameter(help='JSON lines {"id", "prompt", "answer"}, taken as they stand.')
     ] = None
@@ -64,9 +86,12 @@ class LensOptions:
     def source(self) -> tuple[str, str]:
         """Return data and language, checked against each other and --prompts."""
         given = bool(self.data), bool(self.language)
-        if self.prompts is not None and (any(given) or self.limit):
+        some = self.limit or self.questions or self.questions_per_context
+        if self.prompts is not None and (any(given) or some):
             raise SettingError(
-                "--prompts", expected="no --data, --language or --limit beside it", found="some"
+                "--prompts",
+                expected="no --data, --language, --limit or --questions beside it",
+                found="some",
             )
         if self.prompts is None and not all(given):
             raise SettingError(

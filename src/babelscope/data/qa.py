@@ -1,4 +1,4 @@
-"""Question sets: read from any source, checked, counted, and cut to size."""
+"""Question sets: read from any source, checked and counted."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from babelscope.data.draws import check_size
 from babelscope.data.formats import RawQuestion, raw_questions
-from babelscope.data.prompts import rank
 from babelscope.data.sources import AtlasSplit, HubSet, locate, read_json_items
-from babelscope.errors import DataError, LanguageError, SettingError
+from babelscope.errors import DataError, LanguageError
 from babelscope.identity import digest
 from babelscope.languages import Language
 from babelscope.languages import language as find_language
@@ -35,8 +35,8 @@ def read_qa(
     caller's language holds), `repeated gold` and `empty gold` (one copy, or none, is kept), `id
     made unique` (see `_with_usable_ids`).
 
-    `context_id` is the id of the file's first record with that context, so it is the same in
-    parallel languages.
+    `context_id` is the smallest that the records with that context give, else the smallest of
+    their ids, so it is the same in parallel languages, whatever the order of their files.
 
     Raises:
         DataError: the data cannot be found or read, has another structure, or nothing is left.
@@ -73,11 +73,10 @@ def _check(
 ) -> QuestionSet:
     dropped: Counter[str] = Counter()
     noted: Counter[str] = Counter()
-    context_ids: dict[str, str] = {}
     examples: dict[str, Example] = {}
-    for question in _with_usable_ids(raw, noted):
-        if question.id:
-            context_ids.setdefault(question.context, question.context_id or question.id)
+    usable = _with_usable_ids(raw, noted)
+    context_ids = _context_ids(usable)
+    for question in usable:
         texts = tuple(dict.fromkeys(text for text, _ in question.golds if text.strip()))
         reason = _reason_to_drop(question, texts, keep_unanswerable=keep_unanswerable)
         if not reason and question.id in examples:
@@ -112,6 +111,17 @@ def _with_usable_ids(raw: Sequence[RawQuestion], noted: Counter[str]) -> Sequenc
     return [
         replace(q, id=f"{q.id}-{digest([q.context, q.question])[:12]}") if q.id else q for q in raw
     ]
+
+
+def _context_ids(questions: Sequence[RawQuestion]) -> dict[str, str]:
+    """Name each context's text, by records that are left out too; broken texts name nothing."""
+    names: dict[str, tuple[bool, str]] = {}
+    for question in questions:
+        name = question.context_id or question.id
+        if name and not LONE_SURROGATE.search(name):
+            found = (not question.context_id, name)
+            names[question.context] = min(found, names.get(question.context, found))
+    return {context: name for context, (_, name) in names.items()}
 
 
 def _reason_to_drop(
@@ -184,40 +194,11 @@ def check_disjoint(train: QuestionSet, test: QuestionSet) -> None:
     )
 
 
-def sample_contexts(questions: QuestionSet, n: int, seed: int) -> QuestionSet:
-    """Return about n questions as whole contexts, in file order; n = 0 means all.
-
-    Contexts are taken in the order of a hash of seed and context_id until there are n questions
-    or more, so parallel languages give the same contexts.
-
-    Raises:
-        SettingError: n is negative.
-    """
-    _check_size(n)
-    if n == 0 or n >= len(questions.examples):
-        return questions
-    sizes = Counter(example.context_id for example in questions.examples)
-    chosen: set[str] = set()
-    total = 0
-    for context_id in sorted(sizes, key=lambda identity: rank(seed, identity)):
-        if total >= n:
-            break
-        chosen.add(context_id)
-        total += sizes[context_id]
-    kept = tuple(example for example in questions.examples if example.context_id in chosen)
-    return replace(questions, examples=kept)
-
-
 def first(questions: QuestionSet, n: int) -> QuestionSet:
     """Return the first n questions in file order; n = 0 means all.
 
     Raises:
         SettingError: n is negative.
     """
-    _check_size(n)
+    check_size(n)
     return replace(questions, examples=questions.examples[:n]) if n else questions
-
-
-def _check_size(n: int) -> None:
-    if n < 0:
-        raise SettingError("number of questions", expected="0 (all) or more", found=str(n))

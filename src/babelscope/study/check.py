@@ -16,6 +16,7 @@ from babelscope.infer.passes import token_bytes
 from babelscope.models.encoding import encode_prompt
 from babelscope.models.loading import LoadedModel, load_model
 from babelscope.models.parts import part_names, positions_of
+from babelscope.study.design import design_words, study_design
 from babelscope.study.estimate import estimate_cost
 from babelscope.study.fertility import ATLAS, fertility, parallel_texts
 from babelscope.study.fitting import fit_rows, study_fits, warnings_of
@@ -97,7 +98,8 @@ def _model(loaded: LoadedModel) -> Found:
 def _study(loaded: LoadedModel, plan: StudyPlan, progress: Callable[[int, int], None]) -> Found:
     materials = gather(plan)
     fits = study_fits(loaded, plan, materials, progress)
-    found: Found = {"study": plan.name, "prompts": fit_rows(fits)}
+    designed = design_words(plan, study_design(plan, materials))
+    found: Found = {"study": plan.name, **designed, "prompts": fit_rows(fits)}
     if not any(fit.too_long for fit in fits):  # else it would stop: there is no cost to tell
         cost = estimate_cost(plan, materials)
         names = ("cost", "minutes_here_at_least", "gflops_measured_here")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from babelscope.data.draws import draw_places
 from babelscope.data.nli import are_parallel, read_inferences
 from babelscope.data.sources import HubSet, locate
 from babelscope.data.tagged import read_tagged
@@ -26,6 +27,8 @@ from babelscope.study.classify_sets import (
 
 DEV_SHARE = 5
 """Every fifth context of a training set is its dev set, where none is given."""
+DRAWING_SEED = 0
+"""Of the items that are tested, where not all are."""
 HALVES = "even rows train, odd rows test"
 
 
@@ -54,12 +57,13 @@ def gather_sets(plan: ClassifyPlan, targets: Sequence[str]) -> ClassifyData:
     sources, tests = {}, {}
     for code in tested:
         train, test = _halves(whole[code], even, known) if halved else ((), whole[code])
-        tests[code] = test[: plan.test_items] if plan.test_items else test
+        tests[code] = test
         if code in plan.sources:
             train = train if halved else _training(plan, code, counts)
             sources[code] = _source_set(plan, code, train, counts)
     home = tests[first]
-    found = {code: _target_set(code, home, items) for code, items in tests.items()}
+    whole_sets = {code: _target_set(code, home, items) for code, items in tests.items()}
+    found = {code: _drawn(target, plan.test_items) for code, target in whole_sets.items()}
     notes = {
         "split": HALVES if halved else "the data's own splits",
         "dev": plan.dev or _dev_words(plan, first, halved),
@@ -160,6 +164,13 @@ def _target_set(code: str, home: Sequence[Item], items: tuple[Item, ...]) -> Tar
     mark = "" if parallel else f"{code}:"
     contexts = tuple(f"{mark}{named.get(groups.get(i.id, ''), i.id)}" for i in items)
     return TargetSet(code, items, contexts, parallel)
+
+
+def _drawn(target: TargetSet, n: int) -> TargetSet:
+    """Draw n items (0: all) from as many contexts as there are, the same in parallel sets."""
+    places = draw_places([item.id for item in target.items], target.contexts, n, DRAWING_SEED)
+    items = tuple(target.items[place] for place in places)
+    return replace(target, items=items, contexts=tuple(target.contexts[place] for place in places))
 
 
 def _are_parallel(home: Sequence[Item], items: Sequence[Item]) -> bool:

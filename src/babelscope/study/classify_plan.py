@@ -21,7 +21,8 @@ class ClassifyPlan:
     "" stands for atlas's or the Hub's own splits of `data`, or, where `data` is files, for their
     even rows (the odd ones are then the test set); without a dev set every fifth context of the
     training set is one. `models` replaces the study's model, `targets` its targets. `train_items`
-    and `test_items` cut the sets to their first items (0: all). `beside_paper` sets the second
+    cuts training sets to their first items, `test_items` draws that many of a test set from as many
+    contexts (premises, sentences) as there are (0: all). `beside_paper` sets the second
     paper's printed numbers beside the table.
 
     Raises:

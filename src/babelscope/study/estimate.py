@@ -13,6 +13,7 @@ from babelscope.models.folders import resolve_folder, weight_files
 from babelscope.models.loading import Tokenizer, load_tokenizer
 from babelscope.records import QuestionSet
 from babelscope.study.cells import Answering, Cell, Variant, demonstrations_of
+from babelscope.study.design import design_words, study_design
 from babelscope.study.materials import QA, Materials, gather, with_pool
 from babelscope.study.plan import ModelPlan, StudyPlan
 from babelscope.study.samples import most_chosen
@@ -37,7 +38,7 @@ FLOPS = {"answer": 2, "lens": 2, "tune": 6, "grid": 2}
 
 
 def estimate_cost(plan: StudyPlan, materials: Materials | None = None) -> dict[str, object]:
-    """Return a plan's cells and an estimate of its cost on this machine, without running it.
+    """Return a plan's sample, cells and cost as estimated for this machine, without running it.
 
     Time counts the matrix products of the passes only, at the rate of one measured here in
     float32; decoding, which moves memory rather than computes, takes longer than its share.
@@ -67,6 +68,7 @@ def estimate_cost(plan: StudyPlan, materials: Materials | None = None) -> dict[s
         "model": plan.model.name,
         "parameters": parameters,
         "adapters": tunings(plan),
+        **design_words(plan, study_design(plan, materials)),
         "cells": [cell_name(cell) for cell in planned_cells(plan)],
         "cost": rows,
         "petaflops": sum(flops.values()) / 1e15,

@@ -102,6 +102,7 @@ def lens_step(
     frame = _frame(arrays[f"{MASS}{MAP}"], ids, contexts, language_map.columns, wish)
     write_frame(out, frame)
     counts: dict[str, object] = {"out": str(out), "rows": frame.height, "prompts": len(prompts)}
+    counts["contexts"] = len(set(contexts))
     if wish.tokens is not None:
         forms = token_forms(loaded.tokenizer, loaded.parts.vocabulary_rows)
         told = place_table(

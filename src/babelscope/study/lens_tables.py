@@ -98,7 +98,8 @@ def lens_table(
         rows += [{**head, "subset": subset, **r} for r in changed]
         if task == QA and (base, task, target) in cells:
             scored = [cells[v, task, target] for v in members]
-            for name, flags in _subsets(cells[base, task, target], scored, len(contexts)):
+            ids = [e.id for e in questions.examples]
+            for name, flags in _subsets(cells[base, task, target], scored, ids):
                 inner = (*_values(after[:1], contexts, flags),)
                 inner += (*_differences(before[:1], after[:1], contexts, ratios, flags),)
                 rows += [{**head, "subset": name, **r} for r in inner]
@@ -223,16 +224,18 @@ def _steps(mass: Array, half: Array | None) -> dict[str, Array]:
 
 
 def _subsets(
-    base: CellScores, scored: Sequence[CellScores], size: int
+    base: CellScores, scored: Sequence[CellScores], ids: Sequence[str]
 ) -> Iterator[tuple[str, Flags]]:
     """Yield the subsets (seeds, prompts) by match and by cause that hold a prompt, but "all"."""
-    right = np.stack([cell.values["mlqa_em"][:size] > 0 for cell in scored])
-    masks = subset_masks(base.values["mlqa_em"][:size] > 0, right)
+    asked = {identity: place for place, identity in enumerate(base.ids)}
+    places = [asked[identity] for identity in ids]  # the lens looks at some of those asked
+    right = np.stack([cell.values["mlqa_em"][places] > 0 for cell in scored])
+    masks = subset_masks(base.values["mlqa_em"][places] > 0, right)
     del masks["all"]
     for cause in CAUSES:
-        before = base.values[f"cause_{cause}"][:size] > 0
+        before = base.values[f"cause_{cause}"][places] > 0
         masks[f"base_cause:{cause}"] = np.broadcast_to(before, right.shape)
-        after = [cell.values[f"cause_{cause}"][:size] > 0 for cell in scored]
+        after = [cell.values[f"cause_{cause}"][places] > 0 for cell in scored]
         masks[f"cause:{cause}"] = np.stack(after)
     yield from ((name, flags) for name, flags in masks.items() if flags.any())
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from babelscope.data.draws import draw_questions
 from babelscope.data.parallel import read_translations
-from babelscope.data.qa import check_disjoint, first, read_qa, sample_contexts
+from babelscope.data.qa import check_disjoint, first, read_qa
 from babelscope.data.quality import SourceQuality, quality
 from babelscope.errors import SettingError
 from babelscope.identity import digest
@@ -23,7 +24,8 @@ CONTEST = "contest:"
 class Materials:
     """What was read: `tests` by (task, target), `rivals` the other language's contest items.
 
-    `wholes` holds each target's test set before contexts were sampled from it.
+    `wholes` holds each target's test set before questions were drawn from it, `sizes` of every
+    test the questions and contexts there were to draw from.
     """
 
     sources: Mapping[str, QuestionSet]
@@ -32,6 +34,7 @@ class Materials:
     rivals: Mapping[tuple[str, str], QuestionSet]
     pools: Mapping[str, QuestionSet]
     wholes: Mapping[str, QuestionSet]
+    sizes: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
 
     def digest(self) -> str:
         """Return one digest of all examples."""
@@ -51,26 +54,35 @@ def gather(plan: StudyPlan) -> Materials:
         DataError: a set cannot be read, is empty, or shares an id or a context with a test set.
     """
     whole = {code: _asked(plan, code) for code in plan.targets} if plan.test.data else {}
-    tests: dict[tuple[str, str], QuestionSet] = {}
-    for code, questions in whole.items():
-        tests[QA, code] = sample_contexts(questions, plan.test.questions, plan.test.sample_seed)
+    asked = {(QA, code): questions for code, questions in whole.items()}
     rivals: dict[tuple[str, str], QuestionSet] = {}
     for target, other in plan.test.contests:
         task = f"{CONTEST}{other}"
-        tests[task, target] = _contest(plan, target, other)
-        rivals[task, target] = _contest(plan, other, target)
+        asked[task, target] = _contest(plan, target, other)
+        rivals[task, target] = _drawn(plan, _contest(plan, other, target))
+    tests = {key: _drawn(plan, questions) for key, questions in asked.items()}
     sources = {s.name: _source(s) for s in plan.sources}
     for questions in sources.values():
         for test in whole.values():
             check_disjoint(questions, test)
     qualities = {s.name: quality(sources[s.name], _reference(s)) for s in plan.sources}
-    return Materials(sources, qualities, tests, rivals, _pools(plan), whole)
+    sizes = {key: _size(questions) for key, questions in asked.items()}
+    return Materials(sources, qualities, tests, rivals, _pools(plan), whole, sizes)
 
 
 def _asked(plan: StudyPlan, target: str) -> QuestionSet:
     if plan.test.task == "translation":
         return read_translations(Path(plan.test.data), plan.test.translated_from, target)
     return read_qa(plan.test.data, target, split="test")
+
+
+def _drawn(plan: StudyPlan, questions: QuestionSet) -> QuestionSet:
+    test = plan.test
+    return draw_questions(questions, test.questions, test.sample_seed, test.questions_per_context)
+
+
+def _size(questions: QuestionSet) -> tuple[int, int]:
+    return len(questions.examples), len({e.context_id for e in questions.examples})
 
 
 def parallel_golds(materials: Materials, task: str, target: str) -> dict[str, dict[str, str]]:
@@ -113,8 +125,7 @@ def _contest(plan: StudyPlan, target: str, other: str) -> QuestionSet:
         raise SettingError(
             "study, test.contests", expected="atlas as the test set", found=plan.test.data
         )
-    questions = read_qa(f"atlas:{CONTEST}{other}", target, split="test")
-    return sample_contexts(questions, plan.test.questions, plan.test.sample_seed)
+    return read_qa(f"atlas:{CONTEST}{other}", target, split="test")
 
 
 def _pools(plan: StudyPlan) -> dict[str, QuestionSet]:

@@ -20,6 +20,7 @@ from babelscope.models.loading import LoadedModel
 from babelscope.store import read_json, write_json, write_jsonl, write_text, writing
 from babelscope.study import tables
 from babelscope.study.cells import Variant
+from babelscope.study.design import design_words, study_design
 from babelscope.study.lens_tables import lens_table
 from babelscope.study.materials import QA, Materials
 from babelscope.study.plan import StudyPlan
@@ -136,6 +137,7 @@ def write_plan(
             "task": QA,
             "asked": plan.test.task,
             "answers": plan.test.answers,
+            "design": design_words(plan, study_design(plan, materials)),
             "model": model,
             "targets": list(plan.targets),
             "sources": sources,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from babelscope.adapt.recipes import Recipe, change, find_recipe
+from babelscope.data.draws import per_context_of
 from babelscope.data.parallel import TRANSLATION, translation_template
 from babelscope.data.prompts import TEMPLATES, read_templates
 from babelscope.errors import SettingError
@@ -185,6 +186,9 @@ def _test(table: Table, folders: Mapping[str, str]) -> TestPlan:
         translated_from=language(other).code if other else "",
         answers=table.switch("answers", task == "qa"),
         questions=table.integer("questions", 0, low=0),
+        questions_per_context=per_context_of(
+            table.take("questions_per_context"), "study.test.questions_per_context"
+        ),
         sample_seed=table.integer("sample_seed", 0, low=0),
         contests=tuple((language(t).code, language(s).code) for t, s in pairs),
         demonstrations=table.integer("demonstrations", 0, low=0),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from babelscope.adapt.recipes import Recipe
+from babelscope.data.draws import FEWEST, PerContext
 from babelscope.data.prompts import TEMPLATES, Template
 from babelscope.study.align_plan import AlignPlan
 from babelscope.study.classify_plan import ClassifyPlan
@@ -43,8 +44,10 @@ class SourcePlan:
 
 @dataclass(frozen=True, slots=True)
 class TestPlan:
-    """What is asked: `questions` a target (0: all), as whole contexts; contest pairs of atlas.
+    """What is asked: `questions` a target (0: all); contest pairs of atlas.
 
+    Questions are drawn from as many contexts as there are; `questions_per_context` takes a number
+    of one context after another instead, or "all" of it (`questions` or a few more, then).
     `task` is "qa", or "translation" of the sentences of a line-parallel folder out of
     `translated_from`. Without `answers`, as in translation, the lens alone looks at the prompts.
     """
@@ -56,6 +59,7 @@ class TestPlan:
     translated_from: str = ""
     answers: bool = True
     questions: int = 0
+    questions_per_context: PerContext = FEWEST
     sample_seed: int = 0
     contests: tuple[tuple[str, str], ...] = ()
     demonstrations: int = 0
@@ -67,6 +71,8 @@ class TestPlan:
 class LensPlan:
     """What the lens looks at: `questions` a target (0: none), positions, and through which maps.
 
+    They are drawn of those asked, from as many contexts as these have, whatever the test takes of
+    each.
     `maps` are "counted" (from the text files of `text`, else the study's own), "langid" (the
     published way) or a file; the first is the one that conclusions are drawn from. With
     `contests` the prompts of the contests are looked at too. Of at most

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from babelscope.adapt.recipes import Recipe, rendering_of
+from babelscope.data.draws import draw_questions
 from babelscope.data.parallel import TRANSLATION
 from babelscope.infer.generate import Decoding
 from babelscope.records import QuestionSet
@@ -109,10 +110,9 @@ def planned_cells(plan: StudyPlan) -> Iterator[Cell]:
 
 
 def lens_questions(plan: StudyPlan, questions: QuestionSet) -> QuestionSet:
-    """Return the questions of a cell that the lens looks at: the first of the test set."""
-    return QuestionSet(
-        questions.name, questions.language, questions.examples[: plan.lens.questions]
-    )
+    """Return the questions of a cell that the lens looks at, from as many contexts as it has."""
+    drawn = draw_questions(questions, plan.lens.questions, plan.test.sample_seed)
+    return QuestionSet(questions.name, questions.language, drawn.examples)
 
 
 def lens_tasks(plan: StudyPlan) -> tuple[tuple[str, str], ...]:

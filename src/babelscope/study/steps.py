@@ -11,9 +11,10 @@ from pathlib import Path
 from babelscope.adapt.recipes import Recipe, change, find_recipe, rendering_of
 from babelscope.adapt.saving import Saving
 from babelscope.adapt.tuning import tune
+from babelscope.data.draws import draw_questions, per_context_of
 from babelscope.data.prompts import TEMPLATES
 from babelscope.data.qa import first, read_qa
-from babelscope.errors import AdapterError, SettingError
+from babelscope.errors import AdapterError, DataError, SettingError
 from babelscope.languages import language as find_language
 from babelscope.models.adapters import (
     AdapterCard,
@@ -143,7 +144,8 @@ def answer_step(
     counts = read_counts(folder)
     write_jsonl(out, [answer_row(a) for a in read_answers(folder / "answers.jsonl")])
     shutil.rmtree(work, ignore_errors=True)
-    return {"out": str(out), **asdict(counts), "dropped": dict(questions.dropped)}
+    told = {**asdict(counts), "contexts": context_count(questions)}
+    return {"out": str(out), **told, "dropped": dict(questions.dropped)}
 
 
 def questions_step(data: str, language: str, limit: int, split: str) -> QuestionSet:
@@ -152,6 +154,51 @@ def questions_step(data: str, language: str, limit: int, split: str) -> Question
         raise SettingError("--limit", expected="0 (all) or more", found=str(limit))
     questions = read_qa(data, find_language(language).code, split=split)
     return first(questions, limit) if limit else questions
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How a command draws questions: N from as many contexts as there are (0: all), by a seed.
+
+    `per_context` is a whole number of at least 1, "all" or "fewest"; "" stands for the last.
+    """
+
+    questions: int = 0
+    per_context: str = ""
+    seed: int = 0
+
+
+def asked_step(data: str, language: str, limit: int, drawing: Drawing) -> QuestionSet:
+    """Read the questions that a command asks: the first `limit` of the file, or some drawn.
+
+    Raises:
+        SettingError: both are asked for, or a value is out of range.
+        DataError: the data cannot be read, or has too few questions for `per_context`.
+    """
+    if limit and (drawing.questions or drawing.per_context):
+        raise SettingError(
+            "--limit", expected="the first of the file, or --questions drawn of it", found="both"
+        )
+    for name, value in (("--questions", drawing.questions), ("--sample-seed", drawing.seed)):
+        if value < 0:
+            raise SettingError(name, expected="0 or more", found=str(value))
+    given = drawing.per_context
+    number = int(given) if given.isascii() and given.isdigit() else given or None
+    per_context = per_context_of(number, "--questions-per-context")
+    questions = questions_step(data, language, limit, "test")
+    if len(questions.examples) < drawing.questions:
+        raise DataError(
+            f"{questions.name} in {questions.language}",
+            expected=f"{drawing.questions} questions",
+            found=f"{len(questions.examples)}",
+            remedy="ask fewer, or leave --questions out for all",
+        )
+    return draw_questions(questions, drawing.questions, drawing.seed, per_context)
+
+
+def context_count(questions: QuestionSet) -> int:
+    """Return from how many contexts questions are."""
+    return len({example.context_id for example in questions.examples})
 
 
 @contextmanager

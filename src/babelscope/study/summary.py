@@ -22,6 +22,7 @@ def study_summary(folder: Path) -> Found:
 
     A row holds the base's score, the leading source with its score, gain and corrected p-value,
     and the sources that tie with it; scores are 0-1. There are no rows where nothing was answered.
+    `sample` tells how many questions a target has from how many contexts, see `study.design`.
 
     Raises:
         StoreError: the folder holds no finished study.
@@ -44,7 +45,9 @@ def study_summary(folder: Path) -> Found:
         for recipe in plan["recipes"]
         for target in plan["targets"]
     ]
+    told = plan.get("design", {})
     return {
+        **{name: told[name] for name in ("sample", "sample_notes") if name in told},
         "measure": measure,
         "scores": [row for row in rows if row] if results.height else [],
         "cost": _cost(folder),
