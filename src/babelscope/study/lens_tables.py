@@ -98,7 +98,7 @@ def lens_table(
         rows += [{**head, "subset": subset, **r} for r in changed]
         if task == QA and (base, task, target) in cells:
             scored = [cells[v, task, target] for v in members]
-            ids = [e.id for e in questions.examples]
+            ids = [e.id for e in questions]
             for name, flags in _subsets(cells[base, task, target], scored, ids):
                 inner = (*_values(after[:1], contexts, flags),)
                 inner += (*_differences(before[:1], after[:1], contexts, ratios, flags),)
