@@ -153,14 +153,14 @@ def test_a_seed_effect_is_no_finding(size: float) -> None:
     """Nothing but seeds: the smallest p about tuning is below .05 in about 5 % of studies."""
     draw, contexts = np.random.default_rng(16), [str(i) for i in range(40)]
     tuning = adapters = 0
-    for _ in range(100):
+    for _ in range(60):
         rows = lens_differences(
             np.zeros((1, 40, 1, 6, 4)), seed_shifts(draw, size), contexts, ["last"], list("abcd")
         )
         tuning += min(row.p_value for row in rows) < 0.05
         adapters += min(row.p_adapters for row in rows) < 0.05
-    assert tuning <= 12  # P(> 12 | 100, .05) = .0015
-    assert adapters <= 12 if size == 0 else adapters >= 40  # what seeds as contexts would claim
+    assert tuning <= 8  # P(> 8 | 60, .05) = .003
+    assert adapters <= 8 if size == 0 else adapters >= 24  # what seeds as contexts would claim
 
 
 def test_other_grids_tell_how_seeds_differ() -> None:
@@ -168,7 +168,8 @@ def test_other_grids_tell_how_seeds_differ() -> None:
     base = np.zeros((1, 40, 1, 6, 4))
     shape = (contexts, ["last"], list("abcd"))
     others = [seed_ratios(base, seed_shifts(draw, 0.0), *shape) for _ in range(8)]
-    assert np.mean(others) == pytest.approx(1, abs=0.5)  # noise alone: a seed's mean as two's
+    # noise alone: one seed's mean varies twice as much as the mean of two
+    assert np.mean(others) == pytest.approx(2, abs=0.5)
     variant = seed_shifts(draw, 0.0) + 1.0
     alone = lens_differences(base, variant, *shape)
     helped = lens_differences(base, variant, *shape, ratios=list(zip(*others, strict=True)))
@@ -186,7 +187,7 @@ def test_a_column_may_lack_prompts_that_others_have() -> None:
         plain = compare(variant[at], base[at], CONTEXTS)
         expected = plain.difference
         assert row.value == pytest.approx(expected.value, nan_ok=True)
-        assert row.n == 0 or row.low <= expected.low <= expected.high <= row.high
+        assert row.n == 0 or row.low - 1e-12 <= expected.low <= expected.high <= row.high + 1e-12
         assert (
             row.n == plain.difference.n == (0 if (k, column) == (1, 2) else 15 + 5 * (column != 1))
         )

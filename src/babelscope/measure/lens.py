@@ -363,5 +363,5 @@ def _context_sums(values: Array, contexts: Sequence[str]) -> tuple[Array, Array]
     member = np.zeros((int(place.max(initial=-1)) + 1, len(contexts)))
     member[place, np.arange(len(contexts))] = 1.0
     filled = np.where(present[:, :, None], values, 0.0)
-    sums = member @ filled.reshape(*values.shape[:2], -1)
+    sums = member @ filled.reshape(*values.shape[:2], math.prod(values.shape[2:]))
     return sums.reshape(len(values), len(member), *values.shape[2:]), member @ present
