@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from babelscope.data.sources import AtlasSplit, languages_named, listed, locate, read_text
+from babelscope.data.naming import languages_in
+from babelscope.data.sources import AtlasSplit, listed, locate, read_text
 from babelscope.data.texts import PAIRS, read_lines
 from babelscope.errors import DataError, LanguageError
 from babelscope.languages import language as find_language
@@ -143,7 +144,7 @@ def _code(name: str) -> str:
 
 def _of(treebanks: Sequence[Path], code: str, folder: Path) -> Path:
     found = [p for p in treebanks if _code(p.stem.split("_")[0]) == code] or [
-        p for p in treebanks if find_language(code) in languages_named(Path(p.name))
+        p for p in treebanks if {n.language for n in languages_in(p.stem)} == {find_language(code)}
     ]
     if len(found) != 1:
         raise DataError(
