@@ -43,7 +43,7 @@ CODE = re.compile("[A-Za-z]{2,3}")
 WORD = re.compile(r"[^\W_]+")
 LANGUAGE_AND_SCRIPT = re.compile(r"(?<![^\W_])[a-z]{2,3}[-_][A-Z][a-z]{3}(?![^\W_])")
 TRANSLATED = re.compile(r"([a-z]{2,3})2([a-z]{2,3})")
-TREEBANK = re.compile(r"([a-z]{2,3})_[a-z\d]+-ud(?:-[a-z]+)?")
+TREEBANK = re.compile(r"([a-z]{2,3})_([a-z\d]+)-ud(?:-[a-z]+)?")
 NO_REGIONS = frozenset({"QA"})
 """What names of data mean otherwise, but where the language is at home: my_QA is not from Qatar."""
 MOST_SUBTAGS = 4
@@ -124,7 +124,7 @@ def _in_name(name: str) -> tuple[set[Named], bool]:
     found, rest = _at_the_end(name)
     lower = name.lower()
     if treebank := TREEBANK.fullmatch(lower):
-        found |= _known(treebank[1])
+        found |= _known("nn" if treebank[2].startswith("nynorsk") else treebank[1])
     words = [word for word in WORD.findall(lower) if not PASSED_OVER.fullmatch(word)]
     for word in words:
         if (pair := TRANSLATED.fullmatch(word)) and language_or_none(pair[1]):
