@@ -97,8 +97,11 @@ def test_a_folder_without_the_one_file_lists_candidates(
 
 
 def test_names_that_are_none() -> None:
-    for name in ("nothing.json", "no/such.jsonl", "a/b/c", "nothing"):
+    for name in ("nothing.json", "no/such.jsonl", "a/b/c", "nothing", "a\0b", "n" * 300):
         with pytest.raises(DataError, match="no such file"):
+            locate(name, "or")
+    for name in ("a\0{language}.json", "n" * 300 + "{language}", "n" * 300 + "/{language}/x"):
+        with pytest.raises(DataError, match="found none"):
             locate(name, "or")
     with pytest.raises(LanguageError):
         locate("atlas", "klingon")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from babelscope.data.naming import languages_in
+from babelscope.data.patterns import is_file, is_folder
 from babelscope.data.sources import AtlasSplit, listed, locate, read_text
 from babelscope.data.texts import PAIRS, read_lines
 from babelscope.errors import DataError
@@ -38,9 +39,9 @@ def read_sides(data: str, codes: Sequence[str], unit: str) -> dict[str, dict[str
     path = Path(data).expanduser()
     if "{language}" in data:
         return {name: _filled(data, codes)}
-    if path.is_file():
+    if is_file(path):
         return {name: _two_columns({codes[1]: path}, codes, data)}
-    if not path.is_dir():
+    if not is_folder(path):
         raise DataError(
             data, expected="atlas, a folder, a file or a path with {language}", found="no such file"
         )

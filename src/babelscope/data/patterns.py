@@ -43,7 +43,23 @@ def files_of(pattern: Path, slots: Slots) -> list[tuple[Path, Named]]:
     """
     anchor = Path(pattern.anchor)
     found = _below(anchor, pattern.relative_to(anchor).parts, slots, Named(slots.wanted))
-    return [(path, named) for path, named in found if path.is_file()]
+    return [(path, named) for path, named in found if is_file(path)]
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether a path is a file; a name too long, or a closed folder, is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a path is a folder, as `is_file`."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _below(
@@ -56,7 +72,7 @@ def _below(
     if part == DEEP:
         yield from _below(folder, rest, slots, named)
         for name in _names(folder):
-            if (folder / name).is_dir() and not (folder / name).is_symlink():
+            if is_folder(folder / name) and not (folder / name).is_symlink():
                 yield from _below(folder / name, parts, slots, named)
     elif not SPECIAL.search(part):
         yield from _below(folder / part, rest, slots, named)
@@ -70,7 +86,7 @@ def _below(
 def _names(folder: Path) -> list[str]:
     try:
         return sorted(path.name for path in folder.iterdir())
-    except OSError:  # missing, no folder, or closed to us: nothing fits there
+    except (OSError, ValueError):  # missing, no folder, closed to us, no name: nothing fits there
         return []
 
 
@@ -78,6 +94,8 @@ def _filled(part: str, name: str, slots: Slots) -> Named | None:
     """Return what fills the slot of one part of a path in a name; None where it does not fit."""
     if LANGUAGE not in part:
         return Named(slots.wanted) if _fits(part, "", name, slots) else None
+    if not _fits(part.replace(LANGUAGE, ANY), "", name, slots):
+        return None
     tags = {name[start:end] for start, end in spans(name)}
     known = {tag: found for tag in tags if (found := tag_of(tag))}
     known |= {code: Named(slots.wanted) for code in slots.codes if code not in known}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from babelscope.data.naming import ALL_SPLIT_WORDS, SPLIT_WORDS, Named, languages_named, words_of
-from babelscope.data.patterns import Slots, files_of
+from babelscope.data.patterns import Slots, files_of, is_file, is_folder
 from babelscope.errors import DataError
 from babelscope.languages import Language, region, spellings
 from babelscope.languages import language as find_language
@@ -69,9 +69,9 @@ def locate(data: str, language: str, split: str = "test") -> Path | AtlasSplit |
     if "{language}" in data:
         return _of_pattern(data, language, lang, split)
     path = Path(data).expanduser()
-    if path.is_file():
+    if is_file(path):
         return path
-    if path.is_dir():
+    if is_folder(path):
         return _of_folder(path, language, lang, split)
     hub = HUB_NAME.fullmatch(data)
     if hub and path.suffix.lower() not in DATA_SUFFIXES | UNFINISHED_SUFFIXES:
