@@ -1,12 +1,14 @@
 """Languages: their codes, names, scripts, families and direction of writing.
 
 The table `languages.tsv` holds the 204 languages of FLORES-200 (NLLB Team, 2022) with the usual
-classification of Glottolog and Ethnologue; any usual code is accepted at the edge.
+classification of Glottolog and Ethnologue. Any usual code is accepted at the edge, as BCP 47 reads
+it; what a region says of the script is taken from CLDR's likely subtags, by `langcodes`.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -56,15 +58,36 @@ ALIASES = MappingProxyType(
     }
 )  # fmt: skip
 
-# Where the region, or a well-known mislabelled script, decides the language.
+# Where a script decides the language, or is a well-known other name of the table's.
 EXACT_ALIASES = MappingProxyType(
     {
-        "fa_af": "prs_Arab", "fas_af": "prs_Arab", "ko_kore": "kor_Hang", "kor_kore": "kor_Hang",
+        "az_arab": "azb_Arab", "aze_arab": "azb_Arab",
+        "ko_kore": "kor_Hang", "kor_kore": "kor_Hang",
         "sat_beng": "sat_Olck",  # so called in the NLLB tokenizer, whose text is Ol Chiki
     }
 )  # fmt: skip
 
-TRADITIONAL_REGIONS = frozenset({"tw", "hk", "mo"})
+MACROLANGUAGES = MappingProxyType(
+    {
+        "ak": "twi", "ar": "acm acq aeb ajp apc arb ars ary arz", "ay": "ayr", "az": "azb azj",
+        "din": "dik", "et": "ekk", "fa": "pes prs", "ff": "fuv", "gn": "gug", "kr": "knc",
+        "ku": "ckb kmr", "lv": "ltg lvs", "mg": "plt", "mn": "khk", "ms": "bjn ind min zsm",
+        "ne": "npi", "no": "nb nn nno nob", "om": "gaz", "or": "ory", "ps": "pbt", "qu": "quy",
+        "sq": "als", "sw": "swh", "uz": "uzn", "yi": "ydd", "zh": "cmn yue",
+    }
+)  # fmt: skip
+"""ISO 639-3 macrolanguages with the members that the table has: `zh-yue` is `yue`."""
+
+ROMANISED = frozenset({"alalc97", "hepburn", "heploc", "pinyin", "tongyong", "wadegile"})
+TRANSCRIBED = frozenset(
+    {"baku1926", "fonipa", "fonkirsh", "fonnapa", "fonupa", "fonxsamp", "jyutping", "unifon"}
+)
+"""Variants of BCP 47 that name another writing: in Latin letters, or in signs of sounds."""
+
+TAG = re.compile(
+    r"(?P<primary>[a-z]{2,3})(?:_(?P<member>[a-z]{3}))?(?:_(?P<script>[a-z]{4}))?"
+    r"(?:_(?P<region>[a-z]{2}|\d{3}))?(?P<variants>(?:_(?:[a-z\d]{5,8}|\d[a-z\d]{3}))*)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,34 +125,104 @@ def _from_row(code: str, tag: str, name: str, family: str, branch: str) -> Langu
 def language(code: str) -> Language:
     """Return the language that a code means: `or`, `ory`, `or-IN`, `ory_Orya`, `zh_Hant`, ...
 
-    A code without a script means the language's usual script; a region matters only where it
-    decides the script or the language (`zh-TW`, `fa-AF`). Case and `-` or `_` do not matter.
+    A code without a script means the language's usual script. A region matters only where CLDR's
+    likely subtags let it change the script (`zh-TW`), or where it decides the language (`fa-AF`);
+    a member after its macrolanguage is the member (`zh-yue`). Case and `-` or `_` do not matter.
 
     Raises:
-        LanguageError: the code is unknown; the message names the nearest known.
+        LanguageError: the code is unknown, or means a language or script that the table lacks
+            (`sr-Latn`, `pa-PK`, `zh-nan`); the message names the nearest known.
     """
-    parts = code.strip().lower().replace("-", "_").split("_")
-    wanted = "_".join(parts)
-    by_code = _by_code()
-    if wanted in EXACT_ALIASES:
-        return by_code[EXACT_ALIASES[wanted].lower()]
-    if wanted in by_code:
-        return by_code[wanted]
-    usual = _by_subtag().get(parts[0])
-    if usual is None:
-        raise _unknown(code)
-    script = next((p for p in parts[1:] if len(p) == 4 and p.isalpha()), "")
-    if not script and usual.iso3 == "zho" and TRADITIONAL_REGIONS & set(parts[1:]):
-        script = "hant"
-    found = by_code.get(f"{usual.iso3}_{script}") if script else usual
-    if found is None or not all(_is_subtag(part) for part in parts[1:]):
+    found = language_or_none(code)
+    if found is None:
         raise _unknown(code)
     return found
 
 
-def _is_subtag(part: str) -> bool:
-    # script (4 letters), region (2 letters or 3 digits), variant (5 to 8 characters)
-    return part.isalnum() and part.isascii() and 2 <= len(part) <= 8
+@cache
+def language_or_none(code: str) -> Language | None:
+    """Return the language that a code means as `language` does, None where that raises."""
+    wanted = _normal(code)
+    exact = EXACT_ALIASES.get(wanted, wanted).lower()
+    return _by_code().get(exact) or _by_subtag().get(exact) or _from_tag(wanted)
+
+
+def region(code: str) -> str:
+    """Return the region that a code names, as `TW` in `zh-tw`; "" if it names none.
+
+    `no-nn` names a member of Norwegian, no region.
+    """
+    tag = TAG.fullmatch(_normal(code))
+    named = (tag["region"] or "") if tag else ""
+    return named.upper() if named and _assigned(named) else ""
+
+
+def _normal(code: str) -> str:
+    return code.strip().lower().replace("-", "_")
+
+
+def _from_tag(wanted: str) -> Language | None:
+    tag = TAG.fullmatch(wanted)
+    if tag is None:
+        return None
+    primary, member, script, place, variants = (part or "" for part in tag.groups())
+    if place and not _assigned(place):
+        if member or script:
+            return None
+        member, place = place, ""  # no-nn
+    if member and member not in _members().get(primary, ()):
+        return None
+    usual = _by_subtag().get(member or primary)
+    styles = set(variants.split("_")) - {""}
+    if usual is None or not all(map(_is_variant, styles)) or styles & TRANSCRIBED:
+        return None
+    script = script or ("latn" if styles & ROMANISED else "") or _script_in(usual.tag, place)
+    if usual.iso3 == "pes" and place == "af":
+        usual = _by_code()["prs_arab"]
+    if not script:
+        return usual
+    alias = EXACT_ALIASES.get(f"{member or primary}_{script}", "")
+    return _by_code().get(alias.lower() or f"{usual.iso3}_{script}")
+
+
+@cache
+def _assigned(place: str) -> bool:
+    """Tell whether a region stands in the registry of BCP 47, or is for private use."""
+    import langcodes  # only here and below: most codes need no registry
+
+    return bool(langcodes.tag_is_valid(f"und-{place}"))
+
+
+@cache
+def _is_variant(subtag: str) -> bool:
+    import langcodes
+
+    # not by a whole tag: und-hakka is read as a withdrawn name of Hakka
+    return bool(langcodes.Language.make(variants=[subtag]).is_valid())
+
+
+@cache
+def _script_in(tag: str, place: str) -> str:
+    """Return the script that a region changes a language's usual one to; "" where it does not."""
+    if not place:
+        return ""
+    import langcodes
+
+    usual, there = (langcodes.Language.get(t).maximize().script for t in (tag, f"{tag}-{place}"))
+    return "" if there == usual else str(there).lower()
+
+
+@cache
+def _members() -> dict[str, frozenset[str]]:
+    """Map every code of a macrolanguage, of two or three letters, to its members."""
+    by_subtag = _by_subtag()
+    own = {macro: frozenset(members.split()) for macro, members in MACROLANGUAGES.items()}
+    return own | {
+        alias: own[macro]
+        for macro in own
+        for alias in (*ALIASES, *(lang.iso3 for lang in known_languages()))
+        if by_subtag.get(alias) == by_subtag[macro] and alias not in own[macro]
+    }
 
 
 @cache

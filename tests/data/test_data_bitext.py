@@ -72,8 +72,34 @@ def test_pairs_are_a_bitext_each(tmp_path: Path) -> None:
         read_bitext(str(tmp_path), ("en", "de"))
 
 
+def test_pairs_whose_codes_hold_a_hyphen(tmp_path: Path) -> None:
+    for name in ("zh-TW-eng.zh-TW", "zh-TW-eng.eng", "eng-no-nn.no-nn", "eng-no-nn.eng"):
+        (tmp_path / f"tatoeba.{name}").write_text(f"{name}\n2\n3\n4", encoding="utf-8")
+    traditional, nynorsk = read_bitext(str(tmp_path), ("en", "zh-Hant", "nn"))
+    assert traditional.texts["zho_Hant"][0] == "zh-TW-eng.zh-TW"
+    assert nynorsk.texts["nno_Latn"][0] == "eng-no-nn.no-nn"
+    for code in ("zh", "tw", "no"):
+        with pytest.raises(DataError, match="expected both files of eng_Latn and"):
+            read_bitext(str(tmp_path), ("en", code))
+    (tmp_path / "tatoeba.en-nno.nno").write_text("1\n2\n3\n4")
+    with pytest.raises(DataError, match="one file of nno_Latn in a pair"):
+        read_bitext(str(tmp_path), ("en", "nn"))
+
+
 def conllu(rows: list[tuple[str, str]]) -> str:
     return "".join(f"# sent_id = {i}\n# text = {text}\n1\t{text}\n\n" for i, text in rows)
+
+
+def test_a_treebank_is_of_the_language_that_its_name_names(tmp_path: Path) -> None:
+    rows = [(f"n{i}", f"text {i}") for i in range(6)]
+    for name in ("en_pud-ud-test", "no_nynorsk-ud-test", "kmr_mg-ud-test", "fr_CA-ud-test"):
+        (tmp_path / f"{name}.conllu").write_text(conllu(rows), encoding="utf-8")
+    for code in ("nn", "ku", "fr"):
+        (bitext,) = read_bitext(str(tmp_path), ("en", code))
+        assert len(bitext.ids) == 6
+    for code in ("no", "nb", "mg", "ca"):
+        with pytest.raises(DataError, match="expected one treebank of"):
+            read_bitext(str(tmp_path), ("en", code))
 
 
 def test_treebanks_are_joined_by_their_ids(tmp_path: Path) -> None:
@@ -129,6 +155,9 @@ def test_a_carrier_knows_where_its_word_stands(tmp_path: Path) -> None:
     for code, texts in found.texts.items():
         words = [t[slice(*s)] for t, s in zip(texts, found.spans[code], strict=True)]
         assert words[:2] == [["dog", "cat"], ["Hund", "Katze"]][code == "deu_Latn"]
+    carriers.write_text("en\t{word}.\nde\t{word}.\neng\tThe {word}.\n")
+    with pytest.raises(DataError, match="line 3: expected one sentence a language, found a second"):
+        read_bitext(str(table), ("en", "de"), "word", carrier=str(carriers))
     carriers.write_text("en\tThis is {word}.\n")
     with pytest.raises(DataError, match="a sentence in deu_Latn"):
         read_bitext(str(table), ("en", "de"), "word", carrier=str(carriers))

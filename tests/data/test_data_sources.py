@@ -97,8 +97,11 @@ def test_a_folder_without_the_one_file_lists_candidates(
 
 
 def test_names_that_are_none() -> None:
-    for name in ("nothing.json", "no/such.jsonl", "a/b/c", "nothing"):
+    for name in ("nothing.json", "no/such.jsonl", "a/b/c", "nothing", "a\0b", "n" * 300):
         with pytest.raises(DataError, match="no such file"):
+            locate(name, "or")
+    for name in ("a\0{language}.json", "n" * 300 + "{language}", "n" * 300 + "/{language}/x"):
+        with pytest.raises(DataError, match="found none"):
             locate(name, "or")
     with pytest.raises(LanguageError):
         locate("atlas", "klingon")
@@ -211,6 +214,29 @@ def test_the_hub_s_config_of_the_language_is_found(fake_datasets: types.SimpleNa
     assert [row for _, row in rows] == ROWS
     # one split only: that one, as with a single file
     assert fake_datasets.asked == [("google/xquad", "xquad.ru", "validation")]
+
+
+@pytest.mark.parametrize(
+    ("configs", "code", "config"),
+    [
+        ("mlqa.de.en mlqa.de.de mlqa.en.en", "de", "mlqa.de.de"),
+        ("ms-MY fr-CA zh-TW zh-CN", "zh-Hant", "zh-TW"),
+        ("20231101.as 20231101.zh-yue 20231101.zh", "yue", "20231101.zh-yue"),
+        ("fr_ca ms_my or_in", "ms", "ms_my"),
+        ("rc.nocontext ory_Orya srp_Latn", "or", "ory_Orya"),
+    ],
+)
+def test_a_config_is_named_as_a_file_is(
+    fake_datasets: types.SimpleNamespace, configs: str, code: str, config: str
+) -> None:
+    fake_datasets.configs = configs.split()
+    list(read_hub_items(HubSet("owner/name", "", "test"), code))
+    assert fake_datasets.asked == [("owner/name", config, "validation")]
+    fake_datasets.configs = [c for c in configs.split() if c != "mlqa.en.en"]
+    for other in ("my", "ca", "id", "sr", "en"):
+        with pytest.raises(DataError, match="choose one") as caught:
+            list(read_hub_items(HubSet("owner/name", "", "test"), other))
+        assert config in str(caught.value)
 
 
 def test_a_hub_set_that_does_not_fit_is_an_error(fake_datasets: types.SimpleNamespace) -> None:

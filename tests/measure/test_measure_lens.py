@@ -173,7 +173,7 @@ def test_other_grids_tell_how_seeds_differ() -> None:
     variant = seed_shifts(draw, 0.0) + 1.0
     alone = lens_differences(base, variant, *shape)
     helped = lens_differences(base, variant, *shape, ratios=list(zip(*others, strict=True)))
-    assert max(r.p_value for r in helped) < 0.01 < max(r.p_value for r in alone)
+    assert np.median([r.p_value for r in helped]) < np.median([r.p_value for r in alone]) / 2
 
 
 def test_a_column_may_lack_prompts_that_others_have() -> None:

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from babelscope.data.sources import AtlasSplit, languages_named, listed, locate, read_text
+from babelscope.data.naming import languages_in
+from babelscope.data.patterns import is_file, is_folder
+from babelscope.data.sources import AtlasSplit, listed, locate, read_text
 from babelscope.data.texts import PAIRS, read_lines
-from babelscope.errors import DataError, LanguageError
+from babelscope.errors import DataError
+from babelscope.languages import Language, language_or_none
 from babelscope.languages import language as find_language
 
 TREEBANK, COLUMNS = ".conllu", ".tsv"
@@ -36,9 +39,9 @@ def read_sides(data: str, codes: Sequence[str], unit: str) -> dict[str, dict[str
     path = Path(data).expanduser()
     if "{language}" in data:
         return {name: _filled(data, codes)}
-    if path.is_file():
+    if is_file(path):
         return {name: _two_columns({codes[1]: path}, codes, data)}
-    if not path.is_dir():
+    if not is_folder(path):
         raise DataError(
             data, expected="atlas, a folder, a file or a path with {language}", found="no such file"
         )
@@ -116,35 +119,44 @@ def _articles(folder: Path) -> list[str]:
 
 def _pairs(files: Sequence[Path], codes: Sequence[str], folder: Path) -> dict[str, dict[str, Side]]:
     """Read `tatoeba.A-B.A` and `.B` for the first language with each other one."""
-    by_pair: dict[frozenset[str], dict[str, Path]] = {}
+    by_pair: dict[frozenset[Language | None], dict[str, Path]] = {}
     for path in files:
-        both = frozenset(_code(part) for part in path.name.split(".")[1].split("-"))
-        by_pair.setdefault(both, {})[_code(path.suffix[1:])] = path
+        side, pair = language_or_none(path.suffix[1:]), _pair(path.name.split(".")[1])
+        if side is None or side not in pair:
+            continue
+        other = by_pair.setdefault(pair, {}).setdefault(side.code, path)
+        if other != path:
+            raise DataError(
+                f"folder {folder}",
+                expected=f"one file of {side.code} in a pair",
+                found=f"{other.name}, {path.name}",
+            )
     found = {}
     for code in codes[1:]:
-        pair = by_pair.get(frozenset({codes[0], code}), {})
-        if len(pair) != 2:
+        sides = by_pair.get(frozenset({find_language(codes[0]), find_language(code)}), {})
+        if len(sides) != 2:
             raise DataError(
                 f"folder {folder}",
                 expected=f"both files of {codes[0]} and {code}",
-                found=listed([path.name for path in pair.values()] or [p.name for p in files]),
+                found=listed([path.name for path in sides.values()] or [p.name for p in files]),
             )
-        lines = {c: _lines(pair[c]) for c in (codes[0], code)}
+        lines = {c: _lines(sides[c]) for c in (codes[0], code)}
         found[f"{folder.name} {codes[0]}-{code}"] = _aligned(lines, str(folder), [])
     return found
 
 
-def _code(name: str) -> str:
-    try:
-        return find_language(name).code
-    except LanguageError:
-        return name
+def _pair(name: str) -> frozenset[Language | None]:
+    """Return the two languages of `A-B`, either of which may hold a `-` itself (`zh-TW-eng`)."""
+    parts = name.split("-")
+    halves = [("-".join(parts[:n]), "-".join(parts[n:])) for n in range(1, len(parts))]
+    readings = {frozenset(map(language_or_none, half)) for half in halves}
+    whole = [languages for languages in readings if None not in languages]
+    return whole[0] if len(whole) == 1 else frozenset()
 
 
 def _of(treebanks: Sequence[Path], code: str, folder: Path) -> Path:
-    found = [p for p in treebanks if _code(p.stem.split("_")[0]) == code] or [
-        p for p in treebanks if find_language(code) in languages_named(Path(p.name))
-    ]
+    wanted = {find_language(code)}
+    found = [path for path in treebanks if _languages(path.stem) == wanted]
     if len(found) != 1:
         raise DataError(
             f"folder {folder}",
@@ -152,6 +164,12 @@ def _of(treebanks: Sequence[Path], code: str, folder: Path) -> Path:
             found=listed([p.name for p in found or treebanks]),
         )
     return found[0]
+
+
+def _languages(treebank: str) -> set[Language | None]:
+    """Return what a treebank's name names: what stands before its first `_`, or as any file's."""
+    named = {name.language for name in languages_in(treebank)}
+    return named or {language_or_none(treebank.partition("_")[0])}
 
 
 def _treebank(path: Path) -> Side:

@@ -24,7 +24,7 @@ def read_carriers(carrier: str, data: str, codes: Sequence[str]) -> dict[str, di
     only. Otherwise a file with a line a language: its code, a tab, a sentence with `{word}` once.
 
     Raises:
-        DataError: the file is broken, or lacks a language.
+        DataError: the file is broken, lacks a language, or has two sentences of one.
         SettingError: atlas's carriers are asked for other data.
     """
     if not carrier:
@@ -52,7 +52,14 @@ def read_carriers(carrier: str, data: str, codes: Sequence[str]) -> dict[str, di
                 expected=f"a language code, a tab and a sentence with {WORD} once",
                 found=line[:60],
             )
-        found[find_language(code).code] = {ANY: sentence.strip()}
+        known = find_language(code).code
+        if known in found:
+            raise DataError(
+                f"{path} line {number}",
+                expected="one sentence a language",
+                found=f"a second of {known}",
+            )
+        found[known] = {ANY: sentence.strip()}
     absent = [code for code in codes if code not in found]
     if absent:
         raise DataError(

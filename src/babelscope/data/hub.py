@@ -5,10 +5,10 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from babelscope.data.sources import HubSet, languages_named, listed
+from babelscope.data.naming import languages_in
+from babelscope.data.sources import HubSet, listed
 from babelscope.errors import DataError
 from babelscope.languages import Language
 from babelscope.languages import language as find_language
@@ -75,7 +75,7 @@ def _load_rows(datasets: Any, hub: HubSet, lang: Language) -> Any:
     config = hub.config
     if not config:
         configs = list(datasets.get_dataset_config_names(hub.name))
-        found = [name for name in configs if lang in languages_named(Path(name + "."))]
+        found = [name for name in configs if {n.language for n in languages_in(name)} == {lang}]
         found = found or (configs if len(configs) == 1 else [])
         if len(found) != 1:
             raise DataError(

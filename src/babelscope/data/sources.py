@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from babelscope.errors import DataError, LanguageError
-from babelscope.languages import Language, spellings
+from babelscope.data.naming import ALL_SPLIT_WORDS, SPLIT_WORDS, Named, languages_named, words_of
+from babelscope.data.patterns import Slots, files_of, is_file, is_folder
+from babelscope.errors import DataError
+from babelscope.languages import Language, region, spellings
 from babelscope.languages import language as find_language
 
 DATA_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
@@ -22,17 +24,8 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?(?:@(\w+))?")
 MAX_LISTED = 8
 
-# "train" asked of a file named "..._validation_..." is a different split, and so on
-SPLIT_WORDS = {
-    "train": frozenset({"train", "training"}),
-    "dev": frozenset({"dev", "validation", "valid", "val"}),
-    "validation": frozenset({"dev", "validation", "valid", "val"}),
-    "test": frozenset({"test", "testing"}),
-}
 ATLAS_SPLITS = {"train": "tune"}
 """Atlas calls its territories for training sets by what they are for."""
-
-ALL_SPLIT_WORDS = frozenset().union(*SPLIT_WORDS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +51,13 @@ def locate(data: str, language: str, split: str = "test") -> Path | AtlasSplit |
     """Return what DATA means for a language.
 
     DATA is `atlas`, `atlas:SPLIT`, a file, a folder that holds one file of the language (and of
-    the split, where its files name theirs), a path with `{language}`, which is filled with
-    any usual code of the language, or a Hub name `owner/name`, `owner/name:CONFIG`, either with
-    `@SPLIT`. In a path with `{language}`, `{split}` is filled with any usual name of the split, and
-    `*` stands for any part of a name.
+    the split, where its files name theirs), a path with `{language}`, where any code of the
+    language may stand, or a Hub name `owner/name`, `owner/name:CONFIG`, either with `@SPLIT`. In a
+    path with `{language}`, `{split}` is filled with any usual name of the split, and `*` stands for
+    any part of a name; all else stands for itself.
+
+    How a name names its language is told in `naming`. Where `language` has a region, a file of
+    another region is not taken; of several, that of the region counts, else that of none.
 
     Raises:
         DataError: nothing, or more than one thing, fits; the message lists the candidates.
@@ -71,83 +67,79 @@ def locate(data: str, language: str, split: str = "test") -> Path | AtlasSplit |
     if data == "atlas" or data.startswith("atlas:"):
         return AtlasSplit(data.partition(":")[2] or ATLAS_SPLITS.get(split, split))
     if "{language}" in data:
-        return _fill_pattern(data, language, lang, split)
+        return _of_pattern(data, language, lang, split)
     path = Path(data).expanduser()
-    if path.is_file():
+    if is_file(path):
         return path
-    if path.is_dir():
-        return _search_folder(path, lang, split)
+    if is_folder(path):
+        return _of_folder(path, language, lang, split)
     hub = HUB_NAME.fullmatch(data)
     if hub and path.suffix.lower() not in DATA_SUFFIXES | UNFINISHED_SUFFIXES:
         return HubSet(hub[1], hub[2] or "", hub[3] or split)
     raise DataError(data, expected="atlas, a file, a folder or a Hub name", found="no such file")
 
 
-def _fill_pattern(pattern: str, language: str, lang: Language, split: str) -> Path:
-    codes = dict.fromkeys([language, *spellings(lang)])
-    names = sorted(SPLIT_WORDS.get(split, {split})) if "{split}" in pattern else [""]
-    filled = [
-        str(Path(pattern.replace("{language}", code).replace("{split}", name)).expanduser())
-        for code in codes
-        for name in names
-    ]
-    found = [path for name in filled for path in _matching(Path(name)) if path.is_file()]
+def _of_pattern(pattern: str, language: str, lang: Language, split: str) -> Path:
+    names = sorted(SPLIT_WORDS.get(split, {split}))
+    path = Path(pattern).expanduser()
+    slots = Slots.of(language, lang, names)
+    found = _of_region(files_of(path, slots), region(language))
     distinct = [p for i, p in enumerate(found) if not any(p.samefile(q) for q in found[:i])]
     if len(distinct) == 1:
         return distinct[0]
+    others = [str(p) for p in _nearest([p for p, _ in files_of(path, slots.any_language())], lang)]
     raise DataError(
         f"{pattern} for {lang.code}" + (f" ({split})" if "{split}" in pattern else ""),
-        expected=f"one file with {{language}} among {', '.join(codes)}",
-        found=listed([str(path) for path in distinct]),
+        expected=f"one file with {{language}} among {', '.join(slots.codes)}",
+        found=listed([str(p) for p in distinct])
+        + (f", but {listed(others)}" if others and not distinct else ""),
+        remedy="give the file, or ask by the code in its name",
     )
 
 
-def _matching(path: Path) -> list[Path]:
-    if "*" not in str(path):
-        return [path]
-    return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
-
-
-def _search_folder(folder: Path, lang: Language, split: str) -> Path:
+def _of_folder(folder: Path, language: str, lang: Language, split: str) -> Path:
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in DATA_SUFFIXES)
     named = {path: languages_named(path.relative_to(folder)) for path in files}
-    found = [path for path in files if lang in named[path]]
-    # dev-context-de-question-en.json names two languages, dev-context-de-question-de.json one
-    found = [path for path in found if named[path] == {lang}] or found
+    sole = [(p, next(iter(names))) for p, names in named.items() if len(_codes(names)) == 1]
+    found = _of_region([(p, name) for p, name in sole if name.language == lang], region(language))
     wanted = SPLIT_WORDS.get(split, frozenset({split}))
-    split_words = {path: ALL_SPLIT_WORDS & _words(path.relative_to(folder)) for path in found}
+    split_words = {path: ALL_SPLIT_WORDS & words_of(_words(path, folder)) for path in found}
     of_split = [path for path in found if wanted & split_words[path]]
     # a file of no named split is good for any, but a file named "train" never stands for a test
     matching = of_split or [path for path in found if not split_words[path]]
     if len(matching) == 1:
         return matching[0]
-    candidates = [str(path.relative_to(folder)) for path in matching or found or files]
+    several = [path for path, names in named.items() if lang.code in _codes(names)]
+    candidates = matching or found or several or _nearest(files, lang)
     raise DataError(
         f"folder {folder} for {lang.code} ({split})",
-        expected="one file named for the language (JSON or JSON lines)",
-        found=("" if matching else "none of it, but ") + listed(candidates),
+        expected="one file named for the language alone (JSON or JSON lines)",
+        found=("" if matching else "none of it, but ")
+        + listed([str(path.relative_to(folder)) for path in candidates]),
         remedy="give the file, or a path with {language}",
     )
 
 
-def _words(path: Path) -> frozenset[str]:
-    """Split a path into its words; `en2ru` (translated from en) counts as `ru`."""
-    words = re.split(r"[^a-z0-9]+", path.with_suffix("").as_posix().lower())
-    return frozenset(re.sub(r"^[a-z]{2,3}2(?=[a-z]{2,3}$)", "", word) for word in words)
+def _words(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).with_suffix("").as_posix()
 
 
-def languages_named(path: Path) -> set[Language]:
-    """Return the languages that the words of a path could name."""
-    codes = re.findall(r"[a-z]{2,3}[-_][A-Z][a-z]{3}(?![a-z])", path.as_posix())
-    named = set(filter(None, map(_language_or_none, codes)))
-    return named or set(filter(None, map(_language_or_none, _words(path))))
+def _codes(names: set[Named]) -> set[str]:
+    return {named.language.code if named.language else "" for named in names}
 
 
-def _language_or_none(word: str) -> Language | None:
-    try:
-        return find_language(word)
-    except LanguageError:
-        return None
+def _nearest(files: list[Path], lang: Language) -> list[Path]:
+    """Put first the files whose names hold a code of the language, wherever it stands."""
+    codes = set(spellings(lang))
+    return sorted(files, key=lambda path: not codes & words_of("/".join(path.parts[-2:])))
+
+
+def _of_region(found: list[tuple[Path, Named]], wanted: str) -> list[Path]:
+    """Keep the files of the region, else those of none; all where no region is asked for."""
+    same = [path for path, named in found if named.region == wanted]
+    if same or not wanted:
+        return same or [path for path, _ in found]
+    return [path for path, named in found if not named.region]
 
 
 def listed(names: list[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from babelscope.data.qa import read_qa
-from babelscope.languages import language as find_language
 from babelscope.measure.answers import score_answers, score_report
 from babelscope.study.answers import read_answers
 
@@ -17,5 +16,5 @@ def score_step(answers: Path, data: str, language: str) -> dict[str, object]:
         StoreError: the file is missing or a line is not an answer.
         DataError: the set cannot be read, or an answer's id is unknown or repeated.
     """
-    questions = read_qa(data, find_language(language).code, split="test")
+    questions = read_qa(data, language, split="test")
     return score_report(score_answers(read_answers(answers), questions), questions)

@@ -15,7 +15,6 @@ from babelscope.data.draws import draw_questions, per_context_of
 from babelscope.data.prompts import TEMPLATES
 from babelscope.data.qa import first, read_qa
 from babelscope.errors import AdapterError, DataError, SettingError
-from babelscope.languages import language as find_language
 from babelscope.models.adapters import (
     AdapterCard,
     adapter_fingerprint,
@@ -152,7 +151,7 @@ def questions_step(data: str, language: str, limit: int, split: str) -> Question
     """Read the questions that a command works on; `limit` of 0 means all."""
     if limit < 0:
         raise SettingError("--limit", expected="0 (all) or more", found=str(limit))
-    questions = read_qa(data, find_language(language).code, split=split)
+    questions = read_qa(data, language, split=split)
     return first(questions, limit) if limit else questions
 
 
