@@ -6,6 +6,7 @@ import polars as pl
 from markupsafe import Markup
 
 from babelscope.report.names import (
+    CORRELATE,
     LENS_ROWS,
     POSITIONS,
     count_text,
@@ -120,6 +121,7 @@ def inside(tables: Tables) -> Answer:
     sentences = [_inside(tables, shifts, key) for key in chosen]
     if not sentences:
         sentences = [Markup("No score changed clearly; the curves below show the rest.")]
+    sentences.append(Markup("{}").format(CORRELATE))
     return Answer("What changed inside?", tuple(sentences), "inside")
 
 

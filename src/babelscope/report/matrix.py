@@ -117,7 +117,13 @@ def views(tables: Tables) -> tuple[View, ...]:
         for cells in (_scores(tables), _gains(tables), _sure(tables))
     )
     found = (
-        ("score", "Score", f"{name}, points of 100; deeper blue is higher.", score, True),
+        (
+            "score",
+            "Score",
+            f"{name}, points of 100; the stronger the blue, the higher.",
+            score,
+            True,
+        ),
         (
             "gain",
             "Gain",

@@ -15,6 +15,7 @@ from babelscope.errors import StoreError
 from babelscope.records import MISSING, Estimate
 from babelscope.report.samples import read_samples
 from babelscope.report.score_rows import read_scores
+from babelscope.study.completion import Completion, completion
 
 TEXT, WHOLE, REAL = pl.String(), pl.Int64(), pl.Float64()
 ESTIMATE = {"value": REAL, "low": REAL, "high": REAL, "n": WHOLE}
@@ -81,7 +82,8 @@ class Tables:
     """What a study left behind; each frame has at least the columns of `COLUMNS`.
 
     `parts` has those of `PARTS` that the study made. `scores` has those of each question of the
-    main task by the main measure, None in a study of an older version.
+    main task by the main measure, None in a study of an older version. `completion` tells whether
+    the tables are whole.
     """
 
     plan: dict[str, Any]
@@ -96,6 +98,7 @@ class Tables:
     samples: tuple[dict[str, Any], ...]
     parts: Mapping[str, Part] = field(default_factory=dict)
     scores: pl.DataFrame | None = None
+    completion: Completion = field(default_factory=Completion)
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,8 @@ def read_study(folder: Path) -> Tables:
     parts = {name: _part(folder, name) for name in PARTS if (folder / f"{name}.parquet").exists()}
     plan, told = _plan(folder), read_samples(folder)
     scores = read_scores(folder, plan)
-    return Tables(plan=plan, samples=told, parts=parts, scores=scores, **frames)
+    come = completion(folder, plan)
+    return Tables(plan=plan, samples=told, parts=parts, scores=scores, completion=come, **frames)
 
 
 def _part(folder: Path, name: str) -> Part:

@@ -11,6 +11,7 @@ import polars as pl
 
 from babelscope.errors import StoreError
 from babelscope.store import read_json
+from babelscope.study.completion import completion
 from babelscope.study.materials import QA
 from babelscope.study.tables import POOLED
 
@@ -31,7 +32,7 @@ def study_summary(folder: Path) -> Found:
         raise StoreError(
             str(folder / "plan.json"), expected="a study's plan", found="something else"
         )
-    measure = str(plan["main_measure"])
+    measure, come = str(plan["main_measure"]), completion(folder, plan)
     results = _read(folder, "results").filter(
         (pl.col("measure") == measure) & (pl.col("task") == QA) & (pl.col("seed") == POOLED)
     )
@@ -46,6 +47,7 @@ def study_summary(folder: Path) -> Found:
     ]
     return {
         "measure": measure,
+        **({} if come.complete else {"unfinished": list(come.missing)}),
         "scores": [row for row in rows if row] if results.height else [],
         "cost": _cost(folder),
     }
