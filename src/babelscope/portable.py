@@ -39,12 +39,16 @@ def portable_command(words: Sequence[str] | str) -> str:
 
     A path below the working folder is told from there, any other absolute one by its last name.
     """
-    if isinstance(words, str):
-        try:
-            words = shlex.split(words)
-        except ValueError:  # not a command of ours
-            words = words.split()
-    return shlex.join(portable_word(word) for word in words)
+    return shlex.join(portable_word(word) for word in _split(words))
+
+
+def _split(words: Sequence[str] | str) -> Sequence[str]:
+    if not isinstance(words, str):
+        return words
+    try:
+        return shlex.split(words)
+    except ValueError:  # not a command of ours
+        return words.split()
 
 
 def portable_names(names: Sequence[str]) -> dict[str, str]:

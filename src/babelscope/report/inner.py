@@ -141,7 +141,7 @@ def _named(tables: Tables, trials: list[Trial]) -> list[Markup]:
                 '{} by <span class="num">{} ({})</span> points at depth {} ({}, corrected over '
                 "depths and languages)"
             ).format(
-                verb,
+                f"{verb} clearly",
                 signed(row["value"]),
                 interval(row["low"], row["high"], sign=True),
                 row["depth"],

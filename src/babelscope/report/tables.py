@@ -61,6 +61,8 @@ COLUMNS: dict[str, dict[str, pl.DataType]] = {
         **dict.fromkeys(("top_probability", "language_mass", "shared", "unknown"), REAL),
     },
 }
+LATER: dict[str, dict[str, pl.DataType]] = {"grids": {"top_mass": REAL, "top_evidence": TEXT}}
+"""Columns that tables of older versions lack; they are null there."""
 PARTS = ("alignment", "probes", "classification", "predictors")
 """Tables of what a study does beside its questions; each but the last has a JSON of settings."""
 PLAN_KEYS = ("name", "model", "targets", "sources", "recipes", "seeds", "main_measure")
@@ -167,7 +169,8 @@ def _plan(folder: Path) -> dict[str, Any]:
 
 
 def _frame(folder: Path, name: str) -> pl.DataFrame:
-    columns = COLUMNS[name]
+    later = LATER.get(name, {})
+    columns = COLUMNS[name] | later
     path = next(
         (p for p in (folder / f"{name}.parquet", folder / f"{name}.csv") if p.is_file()), None
     )
@@ -181,11 +184,13 @@ def _frame(folder: Path, name: str) -> pl.DataFrame:
         )
         if not frame.columns:
             return pl.DataFrame(schema=columns)
-        absent = [column for column in columns if column not in frame.columns]
+        absent = [c for c in columns if c not in frame.columns and c not in later]
         if absent:
             raise StoreError(
                 str(path), expected=f"columns {', '.join(columns)}", found=f"no {', '.join(absent)}"
             )
+        fresh = [pl.lit(None, kind).alias(c) for c, kind in later.items() if c not in frame.columns]
+        frame = frame.with_columns(fresh)
         return frame.with_columns(pl.col(c).cast(kind) for c, kind in columns.items())
     except (OSError, pl.exceptions.PolarsError) as error:
         raise StoreError(str(path), expected="a readable table", found=str(error)) from error

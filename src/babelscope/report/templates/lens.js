@@ -151,7 +151,7 @@ babelscope.unpack("lens").then((lens) => {
       layout: {
         height, plot_bgcolor: "@nodata", margin: { l: 20 + 6.6 * Math.max(...names.map((n) => n.length)), r: 8, t: 6, b: 44 },
         xaxis: { title: "depth", showgrid: false, dtick: depths.length > 16 ? 5 : 1 },
-        yaxis: { tickvals: rows.map((_, i) => i), ticktext: names.map(isolate), autorange: "reversed" },
+        yaxis: { tickvals: rows.map((_, i) => i), ticktext: names.map(isolate), range: [rows.length - 0.5, -0.5] },
       },
     });
   };
