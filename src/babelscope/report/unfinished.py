@@ -8,7 +8,7 @@ from babelscope.report.names import listed
 from babelscope.report.tables import Tables
 
 BADGE = "unfinished"
-STALE = "the tables are those of an earlier plan in this folder"
+STALE = "the tables are of an earlier plan in this folder"
 
 
 def unfinished(tables: Tables) -> str:
@@ -33,7 +33,7 @@ def note(tables: Tables) -> tuple[Markup, ...]:
     text = Markup("<strong>Unfinished study.</strong> Done so far: {}. {} Run it again to go on.")
     told = listed([Markup.escape(part) for part in tables.completion.missing])
     if tables.completion.stale:
-        what = "What is drawn here are " + STALE + ", not the plan that this page names."
+        what = f"Besides, {STALE}, not of the one that this page names."
     elif has_tables(tables):
         what = "What is missing is not on this page."
     else:
