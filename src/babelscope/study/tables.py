@@ -213,6 +213,15 @@ def _finals(
         yield recipe, target, values, contexts
 
 
+def _with_base(
+    tuned: Values | None, base: CellScores | None, measure: str
+) -> tuple[Values, Values] | None:
+    """Return scores after and before tuning, None where either is lacking."""
+    if tuned is None or base is None:
+        return None
+    return tuned, base.values[measure][np.newaxis]
+
+
 def transfer(plan: StudyPlan, cells: Cells, bases: Mapping[str, str]) -> pl.DataFrame:
     """Return transfer efficiency, that of gains, and gain over self-tuning, at the last step."""
     spoken = {s.name: s.language for s in plan.sources}
@@ -229,8 +238,7 @@ def transfer(plan: StudyPlan, cells: Cells, bases: Mapping[str, str]) -> pl.Data
             if base is not None:
                 before = base.values[plan.measure][np.newaxis]
                 home = cells.get((Variant(bases[recipe]), "qa", spoken[source]))
-                known = own is not None and home is not None
-                pair = (own, home.values[plan.measure][np.newaxis]) if known else None
+                pair = _with_base(own, home, plan.measure)
                 gains = gain_efficiency((values, before), contexts, pair, at_home)
                 # where several sources are in the target's language, the first of the plan stands
                 self_values = by_source[tuned_here[0]] if tuned_here else None
