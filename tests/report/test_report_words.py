@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from pathlib import Path
 
 import polars as pl
@@ -282,3 +283,16 @@ def test_numbers_are_written_for_people() -> None:
     assert points(-0.0001) == "0.0"
     assert points(math.nan) == points(None) == signed(math.nan) == "no data"
     assert share_text(0.845, 1) == "84.5\u00a0%"
+
+
+def test_no_legend_speaks_of_one_theme_alone() -> None:
+    # a deeper blue is higher on white and lower on black
+    folder = Path(explain.__file__).parent
+    found = [
+        (path.name, word)
+        for path in (*folder.glob("*.py"), *(folder / "templates").iterdir())
+        for word in re.findall(
+            r"\b(?:deeper|darker|lighter|paler|brighter)\b", path.read_text("utf-8")
+        )
+    ]
+    assert found == []
