@@ -27,6 +27,7 @@ $(STAMP): Makefile pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/babelscope demo --out $(DEMO)
 	@echo "report: $(abspath $(DEMO))/report/index.html"
+	@echo "next: \`. $(BIN)/activate\` puts babelscope on the PATH of your shell"
 
 # a thread a worker: two workers with two threads each wait for one another half of the time
 test: $(STAMP)

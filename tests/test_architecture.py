@@ -19,6 +19,7 @@ LAYERS = (
     "records",
     "identity",
     "store",
+    "portable",
     "languages",
     "data",
     "models",

@@ -101,7 +101,9 @@ def told(page: str, title: str) -> set[str]:
 def written(frame: pl.DataFrame) -> set[str]:
     """Return the measures of a table, what a study puts into their names in capitals."""
     names = {
-        re.sub(r"^produced_(undecided|no_letters|[a-z]{3}_[A-Z][a-z]{3})$", "produced_CODE", name)
+        re.sub(
+            r"^produced_(exact|undecided|no_letters|[a-z]{3}_[A-Z][a-z]{3})$", "produced_CODE", name
+        )
         for name in frame["measure"].unique()
     }
     return {

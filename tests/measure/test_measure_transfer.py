@@ -95,3 +95,39 @@ def test_interval_of_a_ratio_covers_the_truth() -> None:
         found, _ = transfer.transfer_efficiency(top, contexts, bottom, contexts)
         inside += found.low <= 0.5 <= found.high
     assert 0.90 <= inside / 200 <= 0.99
+
+
+def test_gain_efficiency_leaves_out_what_the_base_knew(right: np.ndarray) -> None:
+    rng = np.random.default_rng(5)
+    learnt = 0.2 + 0.2 * rng.random((3, 300))
+    # the base knows the target four times as well: that is in the ratio of scores alone
+    far, near = 4 + right, right
+    on_target = far + 0.25 * learnt, far[:1] * 0 + far
+    found, reason = transfer.gain_efficiency(on_target, CONTEXTS, (near + learnt, near), CONTEXTS)
+    assert reason == ""
+    assert numbers(found) == pytest.approx((0.25, 0.25, 0.25))
+    scores, _ = transfer.transfer_efficiency(on_target[0], CONTEXTS, near + learnt, CONTEXTS)
+    assert scores.value > 5
+    # a model that learnt nothing has its base's ratio of scores, and no gain to share
+    idle, why = transfer.gain_efficiency((far, far), CONTEXTS, (near, near), CONTEXTS)
+    assert (math.isnan(idle.value), why) == (True, transfer.DENOMINATOR_ZERO)
+    lost, _ = transfer.gain_efficiency(
+        (far - learnt, far), CONTEXTS, (near + learnt, near), CONTEXTS
+    )
+    assert lost.value == pytest.approx(-1.0)
+
+
+def test_gain_efficiency_is_missing_with_its_reason(right: np.ndarray) -> None:
+    pair = (right + 1, right)
+    noise = np.random.default_rng(3).normal(size=(3, 300))
+    found = [
+        transfer.gain_efficiency(pair, CONTEXTS, None),
+        transfer.gain_efficiency(pair, CONTEXTS, (right + noise, right), CONTEXTS),
+        transfer.gain_efficiency(pair, CONTEXTS, pair, ["c"] * 300),
+    ]
+    assert [reason for _, reason in found] == [
+        transfer.NO_SELF_TEST,
+        transfer.DENOMINATOR_ZERO,
+        transfer.DENOMINATOR_UNSURE,
+    ]
+    assert all(math.isnan(value.value) for value, _ in found)

@@ -101,6 +101,20 @@ def leading(source: str, column: int, depth: int) -> int:
     return (column + depth + (depth == 5 and source == "or")) % len(VOCABULARY)
 
 
+EVIDENCE = {4: "few", 5: "no letters"}
+"""What the map knows too little of, by token; it knows all others."""
+
+
+def alone(depth: int) -> float:
+    """Return the planted share of a language's mass that is the leading token's."""
+    return 0.8 if depth == 3 else 0.3
+
+
+def doubted(source: str, column: int, depth: int) -> bool:
+    """Whether no language may be named at a place."""
+    return depth == 3 and leading(source, column, depth) in EVIDENCE
+
+
 def grid(target: str, key: str, source: str) -> list[Row]:
     """Return a grid's rows of `grids.parquet`."""
     tokens = (*PROMPT, *ANSWERS[source])
@@ -133,6 +147,8 @@ def grid(target: str, key: str, source: str) -> list[Row]:
                     "shared": 0.7 if depth < 2 else 0.11,
                     "unknown": 0.03,
                     "entropy_bits": 12.0 - depth,
+                    "top_mass": alone(depth) * (0.2 if depth < 2 else 0.1 * depth),
+                    "top_evidence": EVIDENCE.get(top, "counted"),
                 }
             )
     return rows

@@ -96,7 +96,7 @@ def _cell_rows(source: str, target: str) -> Iterator[dict[str, Any]]:
         yield _row(source, target, f"cut_gold_{scorer}", control)
         if scorer == "char_f1":
             yield _row(source, target, scorer, min(score + 0.1, 1.0))
-    for code, share in {WRONGLY: 0.15, "undecided": 0.1, target: 0.75}.items():
+    for code, share in {WRONGLY: 0.15, "exact": 0.4, "undecided": 0.1, target: 0.35}.items():
         yield _row(source, target, f"produced_{code}", share)
     for cause, share in CAUSES.items():
         yield _row(source, target, f"cause_{cause}", share)
@@ -182,7 +182,7 @@ def transfer(sources: Sequence[tuple[str, str, str]], targets: Sequence[str]) ->
     for source, target in cells(sources, targets):
         known = source == sources[0][0]
         value = 0.8 if known else math.nan
-        for kind in ("transfer_efficiency", "gain_over_self"):
+        for kind in ("transfer_efficiency", "gain_efficiency", "gain_over_self"):
             rows.append(
                 {
                     "recipe": "default",

@@ -21,6 +21,8 @@ from babelscope.report.produced import produced_table, produced_view
 from babelscope.report.scorers import control_panels, control_table, control_verdict
 from babelscope.report.tables import Tables, read_study
 
+EFFICIENCY = "Transfer efficiency (score; what the base knew is in it)"
+
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
@@ -85,10 +87,12 @@ def test_a_page_tells_causes_languages_and_facts(pages: dict[str, Any]) -> None:
     assert names == ["exact", "over-generation", "wrong script", "wrong span"]
     assert page["causes"][0] == [0, "40.0", "40.0"]
     assert page["languages"] == [
-        ["Greek", "75.0", "75.0"], ["Bengali", "15.0", "15.0"], ["undecided", "10.0", "10.0"],
+        ["Greek", "35.0", "35.0"], ["Bengali", "15.0", "15.0"], ["exact answer", "40.0", "40.0"],
+        ["undecided", "10.0", "10.0"],
     ]  # fmt: skip
     facts = dict(page["facts"])
-    assert facts["Transfer efficiency"] == "80.0 % (72.0 to 88.0)"
+    assert facts[EFFICIENCY] == "80.0 % (72.0 to 88.0)"
+    assert facts["Gain as a share of that in the source’s language"] == "80.0 % (72.0 to 88.0)"
     assert facts["Gain as a share of self-tuning’s"] == "80.0 % (72.0 to 88.0)"
     assert facts["Seeds"] == "a single seed"
     # planted: 1.1 of the gold's length, and half of the loss of 25.3 points is over-generation
@@ -98,7 +102,7 @@ def test_a_page_tells_causes_languages_and_facts(pages: dict[str, Any]) -> None:
     share = facts["Loss of SQuAD F1 that over-generation explains"].replace("\u00a0", " ")
     assert share == "50 % of 25.3 points"
     other = pages["cells"]["default"]["ru-nllb"]["ell_Grek"]
-    assert dict(other["facts"])["Transfer efficiency"] == "no data: the source has no test set"
+    assert dict(other["facts"])[EFFICIENCY] == "no data: the source has no test set"
 
 
 def test_the_price_of_an_open_cell_is_told(pages: dict[str, Any]) -> None:
@@ -149,10 +153,11 @@ def test_addresses_hold_any_name() -> None:
 
 def test_languages_asked_and_produced(tables: Tables) -> None:
     table = produced_table(tables)
-    heads = ("Odia", "Bengali", "Greek", "Arabic", "Thai", "English", "undecided", "n")
+    languages = ("Odia", "Bengali", "Greek", "Arabic", "Thai", "English")
+    heads = (*languages, "exact answer", "undecided", "n")
     assert table.head[2:] == heads
     rows = {(str(r[0]), str(r[1])): [str(c) for c in r[2:]] for r in table.rows}
-    assert rows["base model", "Greek"] == ["0", "15.0", "75.0", "0", "0", "0", "10.0", "40"]
+    assert rows["base model", "Greek"] == ["0", "15.0", "35.0", "0", "0", "0", "40.0", "10.0", "40"]
     assert ("Russian (nllb)", "Thai") not in rows
     assert len(rows) == (len(SOURCES) + 1) * len(TARGETS) - 1
     line = next(x for x in as_csv(table).split("\n") if x.startswith("base model,Greek,"))
@@ -162,7 +167,14 @@ def test_languages_asked_and_produced(tables: Tables) -> None:
     view = produced_view(tables)
     assert view is not None
     assert view["models"][0] == "base model"
-    assert view["cells"][0][TARGETS.index("ell_Grek")] == ["", "15.0", "75.0", "", "", "", "10.0"]
+    assert view["cells"][0][TARGETS.index("ell_Grek")] == [
+        "", "15.0", "35.0", "", "", "", "40.0", "10.0",
+    ]  # fmt: skip
+    assert view["judged"] is True
+    old = tables.results.filter(pl.col("measure") != "produced_exact")
+    counted_in = produced_view(Tables(**{**vars(tables), "results": old}))
+    assert counted_in is not None
+    assert counted_in["judged"] is False
     russian = [name for name, _, _ in SOURCES].index(MISSING_CELL[0]) + 1
     assert view["cells"][russian][TARGETS.index("tha_Thai")] is None
 
@@ -171,7 +183,8 @@ def test_an_unknown_language_that_came_has_a_column_of_its_own(tables: Tables) -
     renamed = pl.col("measure").replace({f"produced_{WRONGLY}": "produced_rus_Cyrl"})
     other = Tables(**{**vars(tables), "results": tables.results.with_columns(measure=renamed)})
     assert produced_table(other).head[2:] == (
-        "Odia", "Bengali", "Greek", "Arabic", "Thai", "English", "Russian", "undecided", "n",
+        "Odia", "Bengali", "Greek", "Arabic", "Thai", "English", "Russian", "exact answer",
+        "undecided", "n",
     )  # fmt: skip
 
 

@@ -8,7 +8,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 from explorer_page import ODIA, go
-from fake_examples import ANSWERS, DEPTHS, FIRST_PLACE, PROMPT, VOCABULARY, leading, probability
+from fake_examples import (
+    ANSWERS,
+    DEPTHS,
+    FIRST_PLACE,
+    PROMPT,
+    VOCABULARY,
+    doubted,
+    leading,
+    probability,
+)
 from fake_study import make_study
 
 from babelscope.controls import token_runs
@@ -43,7 +52,9 @@ def test_every_cell_of_a_grid_has_its_planted_token_and_numbers(page: api.Page) 
         for depth, row in enumerate(rows):
             tag = "shared" if depth < 2 else "bn" if depth <= 3 else "or"
             tokens = [seen(VOCABULARY[leading(source, c, depth)]) for c in range(COLUMNS)]
-            assert row == [[token, tag] for token in tokens]
+            tags = ["unsure" if doubted(source, c, depth) else tag for c in range(COLUMNS)]
+            assert row == [list(pair) for pair in zip(tokens, tags, strict=True)]
+        assert "unsure" in page.inner_text("#grid-colours")
         heads = page.evaluate(
             "[...document.querySelectorAll('#grid-table thead tr:last-child th')]"
             ".map((h) => h.textContent)"
@@ -56,6 +67,11 @@ def test_every_cell_of_a_grid_has_its_planted_token_and_numbers(page: api.Page) 
         assert came == [seen(VOCABULARY[token]) for token in read[1:]]
     # the last depth leads to what came next, in the prompt as in the answer
     assert [token for token, _ in rows[-1]] == came
+    unsure = next(c for c in range(COLUMNS) if doubted("", c, 3))
+    page.hover(f"#grid-table tbody tr >> nth=3 >> td >> nth={unsure}")
+    assert "Bengali leads with 30\u00a0% of the mass on little evidence (half of it or more is" in (
+        page.inner_text("#grid-readout")
+    )
     page.hover("#grid-table tbody tr >> nth=4 >> td >> nth=1")
     told = page.inner_text("#grid-readout")
     top = VOCABULARY[leading("", 1, 4)]

@@ -134,7 +134,7 @@ def test_silence_is_read_in_the_contest(tables: Tables) -> None:
     # two clear gains: (or, Odia) has a contest with Bengali; (ru, Odia) has none and no change
     assert "clearly rose (2 cases)" in said
     assert "clearly fell in 1, rose in 0, and did either by depth in 0; 1 undecided." in said
-    assert "Bengali fell by −12.0 (−14.0 to −10.0) points at depth 5 (p = 0.004" in said
+    assert "Bengali fell clearly by −12.0 (−14.0 to −10.0) points at depth 5 (p = 0.004" in said
 
 
 def test_silence_may_be_the_reverse_or_unknown(tables: Tables) -> None:

@@ -232,3 +232,19 @@ def test_the_command_writes_all_that_is_asked(
 ) -> None:
     assert cli.main(["report", str(study), "--tables", "latex", "--json"]) == 0
     assert "certainty.tex" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("peaks", "ends"),
+    [
+        # the small ones would lie flat on an axis to 100
+        ([93.0, 9.2, 3.0, 99.9], [100.0, 10.0, 10.0, 100.0]),
+        # one axis as long as none is below a third
+        ([93.0, 40.0, 35.0], [100.0, 100.0, 100.0]),
+        ([12.0, 3.9, 0.0], [15.0, 4.0, 4.0]),
+        # nothing is drawn larger than to one per cent
+        ([0.2, 0.0], [1.0, 1.0]),
+    ],
+)
+def test_axes_of_curves_fit_what_they_show(peaks: list[float], ends: list[float]) -> None:
+    assert paper_lens.scales(peaks) == pytest.approx(ends)

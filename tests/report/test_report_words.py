@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from pathlib import Path
 
 import polars as pl
@@ -102,7 +103,52 @@ def test_inside_names_the_language_that_fell(tables: Tables) -> None:
     said = text(explain.inside(tables).sentences)
     assert "the mass of Bengali fell most, by −12.0 (−14.0 to −10.0)" in said
     assert "at depth 5 (p = 0.004" in said
-    assert "Greek after tuning on Odia: no language’s mass changed clearly at any depth" in said
+    assert "Greek after tuning on Odia (last prompt token): no language’s mass changed." in said
+    assert "a correlate, not a cause" in said
+
+
+def shifted(tables: Tables, language: str, depth: int, value: float, p: float) -> Tables:
+    """Return the tables with another change of a language's mass in (or, Odia)."""
+    here = (
+        (pl.col("source") == "or")
+        & (pl.col("target") == "ory_Orya")
+        & (pl.col("language") == language)
+        & (pl.col("depth") == depth)
+        & (pl.col("measure") == "mass")
+        & (pl.col("map") == "counted")
+        & (pl.col("subset") == "all")
+        & (pl.col("position") == "last")
+        & (pl.col("kind") == "difference")
+    )
+    new = {"value": value, "low": value - 0.01, "high": value + 0.01, "p_value": p}
+    changed = [pl.when(here).then(v).otherwise(pl.col(c)).alias(c) for c, v in new.items()]
+    return dataclasses.replace(tables, lens=tables.lens.with_columns(changed))
+
+
+def test_what_moved_most_is_that_of_all_languages_and_depths(tables: Tables) -> None:
+    # as in the figure: Odia rises far more than English, but not clearly
+    found = shifted(shifted(tables, "ory_Orya", 4, 0.124, 0.3), "eng_Latn", 2, 0.018, 0.01)
+    said = text(explain.inside(found).sentences)
+    assert (
+        "the mass of Odia rose most, by +12.4 (+11.4 to +13.4) points at depth 4 (p = 0.30), which "
+        "is not clear; of what rose clearly the most is English, by +1.8 (+0.8 to +2.8) points at "
+        "depth 2 (p = 0.010)"
+    ) in said
+    assert "English rose most" not in said
+
+
+def test_a_language_moves_most_at_one_depth_and_clearly_at_another(tables: Tables) -> None:
+    found = shifted(tables, "ben_Beng", 3, -0.2, 0.06)
+    said = text(explain.inside(found).sentences)
+    assert "the mass of Bengali fell most, by −20.0 (−21.0 to −19.0) points at depth 3" in said
+    assert "of what fell clearly the most is Bengali, by −12.0 (−14.0 to −10.0) points" in said
+
+
+def test_nothing_clear_is_said_to_be_so(tables: Tables) -> None:
+    found = shifted(tables, "ben_Beng", 5, -0.12, 0.4)
+    said = text(explain.inside(found).sentences)
+    assert "Bengali fell most, by −12.0" in said
+    assert "which is not clear, nor is what any other did" in said
 
 
 def test_open_pairings_and_their_price(tables: Tables) -> None:
@@ -237,3 +283,16 @@ def test_numbers_are_written_for_people() -> None:
     assert points(-0.0001) == "0.0"
     assert points(math.nan) == points(None) == signed(math.nan) == "no data"
     assert share_text(0.845, 1) == "84.5\u00a0%"
+
+
+def test_no_legend_speaks_of_one_theme_alone() -> None:
+    # a deeper blue is higher on white and lower on black
+    folder = Path(explain.__file__).parent
+    found = [
+        (path.name, word)
+        for path in (*folder.glob("*.py"), *(folder / "templates").iterdir())
+        for word in re.findall(
+            r"\b(?:deeper|darker|lighter|paler|brighter)\b", path.read_text("utf-8")
+        )
+    ]
+    assert found == []

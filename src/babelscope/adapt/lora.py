@@ -93,11 +93,14 @@ def fresh_lora(loaded: LoadedModel, recipe: Recipe, seed: int) -> Iterator[PeftM
         # peft still asks transformers by the old name
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is", FutureWarning)
         tuned = get_peft_model(model, config)
-    # a name here makes peft look for the base's files, on the Hub too, at every save
+    # a name here makes peft look for the base's files, on the Hub too, at every save; and the
+    # folder of a machine would stand in what is saved, and in its fingerprint
     tuned.peft_config["default"].base_model_name_or_path = None
+    name, model.name_or_path = model.name_or_path, ""
     try:
         yield tuned
     finally:
+        model.name_or_path = name
         tuned.unload()
         for parameter, wanted in zip(model.parameters(), asked, strict=True):
             parameter.requires_grad_(wanted)

@@ -35,6 +35,7 @@ from babelscope.models.adapters import AdapterCard
 from babelscope.models.encoding import NO_LOSS, EncodedTraining, Rendering, rendering_fingerprint
 from babelscope.models.heap import freed_at_once
 from babelscope.models.loading import LoadedModel
+from babelscope.portable import portable_path
 from babelscope.records import QuestionSet
 
 
@@ -127,7 +128,7 @@ def _planned_card(
 ) -> AdapterCard:
     """Return the final variant's card, its loss curve still empty."""
     return AdapterCard(
-        base_name=loaded.name,
+        base_name=portable_path(loaded.name),
         base_fingerprint=loaded.fingerprint,
         rendering_fingerprint=rendering_fingerprint(loaded.tokenizer, rendering),
         template=rendering.template.name,

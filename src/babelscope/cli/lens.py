@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -53,9 +52,10 @@ def lens_published(file: Path, *, out: Path, as_json: Json = False) -> None:
 
     Example: babelscope lens-published lens.csv --out published
     """
+    from babelscope.portable import portable_command
     from babelscope.study.published import published_step
 
-    command = shlex.join(["babelscope", "lens-published", str(file), "--out", str(out)])
+    command = portable_command(["babelscope", "lens-published", str(file), "--out", str(out)])
     print_values(published_step(file, out, command), as_json)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from babelscope.cli.app import app
 from babelscope.cli.options import Json, Settings
 from babelscope.cli.printing import print_values
+
+if TYPE_CHECKING:
+    from babelscope.study.plan import StudyPlan
 
 
 @app.command
@@ -19,9 +22,11 @@ def demo(*, out: Path = Path("demo-study"), as_json: Json = False) -> None:
 
     Example: babelscope demo
     """
+    from babelscope.study.plan import read_plan
     from babelscope.study.ready import ready_study
 
-    run(ready_study("demo"), out=out, as_json=as_json)
+    words = ["babelscope", "demo", "--out", str(out)]
+    _run(read_plan(ready_study("demo")), out, words, as_json)
 
 
 @app.command
@@ -45,17 +50,23 @@ def run(
 
         print_values(estimate_cost(plan), as_json)
         return
+    folder = out or Path("runs") / plan.name
+    words = ["babelscope", "run", str(study), "--out", str(folder)]
+    words += [w for s in settings for w in ("--set", s)]
+    _run(plan, folder, words, as_json)
+
+
+def _run(plan: StudyPlan, folder: Path, words: Sequence[str], as_json: bool) -> None:
+    """Run a plan, draw its report and tell what was found; `words` are the command to repeat it."""
+    from babelscope.portable import portable_command
     from babelscope.progress import watching
     from babelscope.report.page import write_report
     from babelscope.study.run import run_study
     from babelscope.study.schedule import stage_totals
     from babelscope.study.summary import study_summary
 
-    folder = out or Path("runs") / plan.name
-    words = ["babelscope", "run", str(study), "--out", str(folder)]
-    words += [w for s in settings for w in ("--set", s)]
     with watching(stage_totals(plan), quiet=as_json) as watch:
-        run_study(plan, folder, command=shlex.join(words), watch=watch)
+        run_study(plan, folder, command=portable_command(words), watch=watch)
     page = write_report(folder)
     summary = study_summary(folder)
     print_values({**summary, "out": str(folder), "report": str(page)}, as_json)

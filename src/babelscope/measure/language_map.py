@@ -46,12 +46,15 @@ class LanguageMap:
     then "shared", then "unknown"; each row sums to 1. `tokenizer_fingerprint` names the tokenizer
     that the rows belong to. `quality` are the fields of `MapQuality`, measured on parts of the
     text that were left out in turn, and the chosen strengths; empty if nothing could be left out.
+    `counted` (rows,) is how often the map's text has each token, further text by its share; None
+    for a map that counted nothing.
     """
 
     languages: tuple[str, ...]
     probability: NDArray[np.float32]
     tokenizer_fingerprint: str
     quality: Mapping[str, object] = field(default_factory=dict)
+    counted: NDArray[np.float32] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -99,7 +102,8 @@ def build_map(
         measured = _measured(fits, held, strengths, languages)
         told = {"strengths": list(strengths), "further_shares": list(shares)}
         quality = {**dataclasses.asdict(measured), **told}
-    return LanguageMap(tuple(languages), probability, tokenizer_fingerprint, quality)
+    counted = join_further(total, more, shares).sum(axis=1).astype(np.float32)
+    return LanguageMap(tuple(languages), probability, tokenizer_fingerprint, quality, counted)
 
 
 def _measured(
@@ -181,7 +185,10 @@ def save_map(language_map: LanguageMap, path: Path) -> None:
     unfinished = path.with_name(f"{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"probability": language_map.probability}, unfinished, metadata=metadata)
+        arrays = {"probability": language_map.probability}
+        if language_map.counted is not None:
+            arrays["counted"] = language_map.counted
+        save_file(arrays, unfinished, metadata=metadata)
         unfinished.replace(path)
     except (OSError, SafetensorError) as error:
         raise StoreError(str(path), expected="a file to write", found=str(error)) from error
@@ -198,12 +205,13 @@ def load_map(path: Path, *, tokenizer_fingerprint: str | None = None) -> Languag
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             probability = file.get_tensor("probability")
+            counted = file.get_tensor("counted") if "counted" in file.keys() else None  # noqa: SIM118  # no mapping
         columns = tuple(json.loads(metadata["languages"]))
         quality_read = json.loads(metadata.get("quality", "{}"))
         fingerprint = metadata["tokenizer"]
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise StoreError(str(path), expected="a language map", found=_told(error)) from error
-    _check_table(path, columns, probability)
+    _check_table(path, columns, probability, counted)
     if tokenizer_fingerprint not in (None, fingerprint):
         raise ModelError(
             f"language map {path}",
@@ -211,10 +219,16 @@ def load_map(path: Path, *, tokenizer_fingerprint: str | None = None) -> Languag
             found=f"one made for {fingerprint}",
             remedy="make it with `babelscope map-languages MODEL`",
         )
-    return LanguageMap(columns[:-2], probability.astype(np.float32), fingerprint, quality_read)
+    table = probability.astype(np.float32)
+    return LanguageMap(columns[:-2], table, fingerprint, quality_read, counted)
 
 
-def _check_table(path: Path, columns: tuple[str, ...], probability: NDArray[np.floating]) -> None:
+def _check_table(
+    path: Path,
+    columns: tuple[str, ...],
+    probability: NDArray[np.floating],
+    counted: NDArray[np.floating] | None,
+) -> None:
     fits = probability.ndim == 2 and probability.shape[1] == len(columns) > 2
     if columns[-2:] != (SHARED, UNKNOWN) or not fits:
         raise StoreError(
@@ -225,6 +239,10 @@ def _check_table(path: Path, columns: tuple[str, ...], probability: NDArray[np.f
     # NaN fails both
     if not ((probability >= 0).all() and np.allclose(probability.sum(axis=1), 1, atol=1e-3)):
         raise StoreError(str(path), expected="rows that sum to 1", found="others")
+    if counted is not None and counted.shape != probability.shape[:1]:
+        raise StoreError(
+            str(path), expected="a count for each row", found=f"the shape {counted.shape}"
+        )
 
 
 def _told(error: Exception) -> str:

@@ -47,12 +47,34 @@ def transfer_efficiency(
 ) -> tuple[Estimate, str]:
     """Return A(s,t) / A(s,s), and "" or the reason why it is missing.
 
-    `on_self` is None where the source has no test set. The targets may have different items.
+    `on_self` is None where the source has no test set. The targets may have different items. What
+    the base already scored is in both: a model that learnt nothing has its base's ratio. See
+    `gain_efficiency`.
     """
     if on_self is None:
         return MISSING, NO_SELF_TEST
     top = matrix(on_target, len(target_contexts))
     bottom = matrix(on_self, len(self_contexts))
+    return _shared_ratio(top, target_contexts, bottom, self_contexts, seed)
+
+
+def gain_efficiency(
+    on_target: tuple[ArrayLike, ArrayLike],
+    target_contexts: Sequence[str],
+    on_self: tuple[ArrayLike, ArrayLike] | None,
+    self_contexts: Sequence[str] = (),
+    *,
+    seed: int = 0,
+) -> tuple[Estimate, str]:
+    """Return gain(s,t) / gain(s,s), and "" or the reason why it is missing.
+
+    Each side is (adapted, base) scores on the same items; `on_self` is None where the source has
+    no test set in its own language. The targets may have different items.
+    """
+    if on_self is None:
+        return MISSING, NO_SELF_TEST
+    top = paired_difference(*on_target, len(target_contexts))
+    bottom = paired_difference(*on_self, len(self_contexts))
     return _shared_ratio(top, target_contexts, bottom, self_contexts, seed)
 
 

@@ -187,7 +187,14 @@ def _facts(tables: Tables, known: Known, keys: tuple[CellKey, CellKey]) -> list[
     if key == before:
         return [("Length of the answers, % of the gold’s", base)]
     facts = [
-        ("Transfer efficiency", _ratio(known, "transfer_efficiency", key)),
+        (
+            "Transfer efficiency (score; what the base knew is in it)",
+            _ratio(known, "transfer_efficiency", key),
+        ),
+        (
+            "Gain as a share of that in the source’s language",
+            _ratio(known, "gain_efficiency", key),
+        ),
         ("Gain as a share of self-tuning’s", _ratio(known, "gain_over_self", key)),
         ("Seeds", _seeds(known.gains[tables.plan["main_measure"]].get(key))),
         (

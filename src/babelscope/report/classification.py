@@ -37,7 +37,7 @@ from babelscope.report.panels import Table
 from babelscope.report.tables import estimate
 
 LEGENDS = {
-    False: "Points of 100; deeper blue is higher.",
+    False: "Points of 100; the stronger the blue, the higher.",
     True: "Score here as a percentage of the same training’s score in its source language.",
 }
 MARK = {"symbol": "circle", "color": "@blue", "line": {"color": "@blue", "width": 1.5}}

@@ -8,8 +8,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from babelscope.portable import portable_command, portable_path
 from babelscope.report.compare_views import HEADS, panels, tables_of, verdict
-from babelscope.report.export import write_forms
+from babelscope.report.export import mark_folder, marked, write_forms
 from babelscope.report.figures import KINDS
 from babelscope.report.formats import check_formats
 from babelscope.report.html import asset, embed, policy, template, write_page
@@ -34,6 +35,7 @@ from babelscope.report.pairing import (
     read_side,
 )
 from babelscope.report.tables import Variant, variants
+from babelscope.report.unfinished import unfinished
 from babelscope.report.words import more_questions
 
 NAMED = 4
@@ -58,15 +60,26 @@ def write_comparison(
     page = folder / "index.html"
     write_page(page, render(a, b, found))
     told: dict[str, object] = {"report": str(page), **counted(found)}
+    if lacking := incomplete(a, b):
+        told["unfinished"] = lacking
     if tables:
-        paths = write_forms(folder / "tables", tables_of(a, b, found), tables)
-        told["tables"] = [str(path) for path in paths]
+        made, beside = tables_of(a, b, found), folder / "tables"
+        paths = write_forms(beside, marked(made, lacking), tables)
+        told["tables"] = [str(path) for path in (*paths, *mark_folder(beside, lacking))]
     if figures:
-        told |= _write_figures(a, found, folder / "figures", figures)
+        told |= _write_figures(a, found, folder / "figures", figures, lacking)
     return told
 
 
-def _write_figures(a: Side, found: Sequence[Pair], out: Path, kind: str) -> dict[str, object]:
+def incomplete(a: Side, b: Side) -> str:
+    """Return what each unfinished side lacks, "A is unfinished: ..."; "" where both are whole."""
+    told = ((letter, unfinished(side.tables)) for letter, side in (("A", a), ("B", b)))
+    return ". ".join(f"{letter} is {lacks}" for letter, lacks in told if lacks)
+
+
+def _write_figures(
+    a: Side, found: Sequence[Pair], out: Path, kind: str, note: str
+) -> dict[str, object]:
     from babelscope.report import paper_panels
     from babelscope.report.fonts import find_fonts
     from babelscope.report.paper import look, save
@@ -80,7 +93,7 @@ def _write_figures(a: Side, found: Sequence[Pair], out: Path, kind: str) -> dict
             pages = list(paper_panels.pages(drawn, fonts, x, _handles())) if drawn else []
             for number_, figure in enumerate(pages, 1):
                 name = f"{what}s" if len(pages) == 1 else f"{what}s-{number_}"
-                files.append(str(save(figure, out, name, kind)))
+                files.append(str(save(figure, out, name, kind, note)))
     return {"figures": files, "scripts_without_font": list(fonts.unwritten)}
 
 
@@ -103,6 +116,7 @@ def render(a: Side, b: Side, found: Sequence[Pair]) -> str:
         sides=[_side(letter, side) for letter, side in (("A", a), ("B", b))],
         measure=measure_name(a.tables.plan["main_measure"]),
         same=has_same_model(a, b),
+        unfinished=incomplete(a, b),
         answers=[*_sentences(a, found, "score"), *_sentences(a, found, "gain")],
         drawn=drawn,
         tables=tables_of(a, b, found),
@@ -115,9 +129,9 @@ def _side(letter: str, side: Side) -> dict[str, str]:
     return {
         "letter": letter,
         "title": str(plan.get("title") or plan["name"]),
-        "model": str(plan["model"].get("name", "")),
-        "folder": str(side.folder),
-        "command": str(plan.get("command") or ""),
+        "model": portable_path(str(plan["model"].get("name", ""))),
+        "folder": portable_path(str(side.folder)),
+        "command": portable_command(str(plan.get("command") or "")),
     }
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 from markupsafe import Markup
 
 from babelscope.report.names import (
+    CORRELATE,
     LENS_ROWS,
     POSITIONS,
     count_text,
@@ -31,6 +34,10 @@ from babelscope.report.tables import (
     values,
 )
 from babelscope.report.words import NAMED, Answer, cell_name, more_questions
+
+MOVES = (("rose", 1), ("fell", -1))
+LEAST = 0.0005
+"""A change of mass that is written as 0.0 points is none."""
 
 
 def overgeneration(tables: Tables) -> Answer:
@@ -120,6 +127,7 @@ def inside(tables: Tables) -> Answer:
     sentences = [_inside(tables, shifts, key) for key in chosen]
     if not sentences:
         sentences = [Markup("No score changed clearly; the curves below show the rest.")]
+    sentences.append(Markup("{}").format(CORRELATE))
     return Answer("What changed inside?", tuple(sentences), "inside")
 
 
@@ -138,26 +146,42 @@ def _inside(tables: Tables, shifts: pl.DataFrame, key: CellKey) -> Markup:
     found = own["position"].unique().sort().to_list()
     position = "last" if "last" in found else found[0]
     where = POSITIONS.get(position, position)
-    own = own.filter((pl.col("position") == position) & (pl.col("p_value") < 0.05))
-    if own.is_empty():
-        return Markup("{}: no language’s mass changed clearly at any depth ({}).").format(
-            name, where
-        )
-    parts = []
-    for verb, frame in (
-        ("rose", own.filter(pl.col("value") > 0).sort("value", descending=True)),
-        ("fell", own.filter(pl.col("value") < 0).sort("value")),
-    ):
-        for row in frame.head(1).to_dicts():
-            text = Markup(
-                'the mass of {} {} most, by <span class="num">{} ({})</span> points of probability '
-                "at depth {} ({}, corrected over depths and languages)"
-            )
-            span = interval(row["low"], row["high"], sign=True)
-            mass = isolated(language_name(row["language"]))
-            value, depth, p = signed(row["value"]), row["depth"], p_text(row["p_value"])
-            parts.append(text.format(mass, verb, value, span, depth, p))
-    return Markup("{} ({}): {}.").format(name, where, listed(parts))
+    own = own.filter(pl.col("position") == position)
+    parts = [part for verb, sign in MOVES if (part := _most(own, verb, sign))]
+    if not parts:
+        return Markup("{} ({}): no language’s mass changed.").format(name, where)
+    text = Markup(
+        "{} ({}, all questions): {}. Points are of probability, p corrected over all depths and "
+        "languages."
+    )
+    return text.format(name, where, Markup("; ").join(parts))
+
+
+def _most(own: pl.DataFrame, verb: str, sign: int) -> Markup | None:
+    """Say which mass moved most over depths and languages, and which did clearly if another."""
+    moved = own.filter(pl.col("value") * sign > 0).sort(pl.col("value") * -sign, "language")
+    if moved.is_empty() or abs(moved["value"][0]) < LEAST:
+        return None
+    first = moved.row(0, named=True)
+    clear = moved.filter(pl.col("p_value") < 0.05)
+    lead = Markup("the mass of {} {} most, by {}").format(_mass(first), verb, _moved(first))
+    if clear.height and clear.row(0, named=True) == first:
+        return lead
+    if clear.is_empty():
+        return lead + Markup(", which is not clear, nor is what any other did")
+    least = clear.row(0, named=True)
+    text = Markup(", which is not clear; of what {} clearly the most is {}, by {}")
+    return lead + text.format(verb, _mass(least), _moved(least))
+
+
+def _mass(row: dict[str, Any]) -> Markup:
+    return isolated(language_name(row["language"]))
+
+
+def _moved(row: dict[str, Any]) -> Markup:
+    text = Markup('<span class="num">{} ({})</span> points at depth {} ({})')
+    span = interval(row["low"], row["high"], sign=True)
+    return text.format(signed(row["value"]), span, row["depth"], p_text(row["p_value"]))
 
 
 def undecided(tables: Tables) -> Answer | None:

@@ -35,11 +35,15 @@ Sample = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Explorer:
-    """The data of the explorer, how its questions were chosen, and what it has of grids."""
+    """The data of the explorer, how its questions were chosen, and what it has of grids.
+
+    `judged` tells whether the grids know how well the map knows their tokens.
+    """
 
     data: dict[str, Any]
     sampling: tuple[str, ...]
     grids: str
+    judged: bool = True
 
 
 @dataclass
@@ -88,7 +92,8 @@ def explorer(tables: Tables) -> Explorer | None:
         "examples": examples,
         "grids": grids.data,
     }
-    return Explorer(data, _sampling(tables, len(kept)), _gridded(grids.asked, len(grids.places)))
+    told = _sampling(tables, len(kept)), _gridded(grids.asked, len(grids.places))
+    return Explorer(data, *told, not tables.grids["top_evidence"].is_null().all())
 
 
 def _produced(code: str) -> list[str]:

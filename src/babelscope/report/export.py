@@ -17,6 +17,7 @@ from babelscope.report.formats import check_formats
 from babelscope.report.page import tables_of
 from babelscope.report.parts import parts_of
 from babelscope.report.tables import read_study
+from babelscope.report.unfinished import unfinished
 from babelscope.store import write_text
 
 LONG = 40
@@ -47,8 +48,26 @@ def write_tables(folder: Path, kind: str) -> tuple[Path, ...]:
     """
     check_formats("", kind)
     tables = read_study(folder)
+    told, out = unfinished(tables), folder / "report" / "tables"
     found = tables_of(tables) | parts_of(tables).tables
-    return write_forms(folder / "report" / "tables", found, kind)
+    return (*write_forms(out, marked(found, told), kind), *mark_folder(out, told))
+
+
+def marked(tables: Mapping[str, Table], told: str) -> dict[str, Table]:
+    """Return tables whose captions say what an unfinished study lacks; as they are without it."""
+    if not told:
+        return dict(tables)
+    return {n: replace(t, caption=f"{t.caption} [{told}]") for n, t in tables.items()}
+
+
+def mark_folder(out: Path, told: str) -> tuple[Path, ...]:
+    """Write what an unfinished study lacks beside its tables, which in CSV have no captions."""
+    path = out / "unfinished.txt"
+    if told:
+        write_text(path, told + "\n")
+        return (path,)
+    path.unlink(missing_ok=True)
+    return ()
 
 
 def write_forms(out: Path, tables: Mapping[str, Table], kind: str) -> tuple[Path, ...]:

@@ -8,6 +8,8 @@ from babelscope.errors import SettingError
 from babelscope.report.export import write_tables
 from babelscope.report.formats import check_formats
 from babelscope.report.page import write_report
+from babelscope.report.tables import read_study
+from babelscope.report.unfinished import unfinished
 
 
 def write_files(
@@ -23,6 +25,8 @@ def write_files(
         raise SettingError("--out", expected="two studies to compare", found="one study")
     check_formats(figures, tables)
     found: dict[str, object] = {"report": str(write_report(folder))}
+    if told := unfinished(read_study(folder)):
+        found["unfinished"] = told
     if figures:
         from babelscope.report.paper_figures import write_figures
 

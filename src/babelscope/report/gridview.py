@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from babelscope.measure.map_evidence import FEW, FEWEST, NO_LETTERS, NOT_COUNTED
 from babelscope.report.names import LENS_ROWS, language_name, language_tag, named, shortened
 from babelscope.report.tables import Tables
 from babelscope.report.texts import told_token
@@ -17,6 +18,14 @@ CELLS = 400_000
 """The most cells, a token's place at a depth, that the page carries; about 2 MB."""
 QUESTION = ["target", "id"]
 VARIANT = ["recipe", "source", "seed"]
+
+DOUBTS = {FEW: 1, NOT_COUNTED: 2, NO_LETTERS: 3}
+"""Evidence that is too little to name a language, by its place in the list of doubts."""
+DOUBT_WORDS = {
+    FEW: f"the map’s text has the token less than {FEWEST} times",
+    NOT_COUNTED: "the map counted no text",
+    NO_LETTERS: "nothing in the token belongs to a script",
+}
 
 Owner = tuple[str, str, int]
 """A variant: recipe, source, seed."""
@@ -41,8 +50,8 @@ def grid_view(tables: Tables, wanted: Sequence[tuple[str, str]]) -> GridView:
     `prompt` (how many columns are the prompt's), `first` (the first column's place), `next` (the
     token behind the last column, -1: unknown), `depths`; and, depth after depth, `top` (leading
     token), `p` (its probability in thousandths), `leads` (what leads: a language, `shared` or
-    `unknown`), `mass` (its share in hundredths), `shared` and `unknown` likewise. What is not known
-    is null.
+    `unknown`), `mass` (its share in hundredths), `shared` and `unknown` likewise, `doubt` (0, or
+    the place in the list of doubts why no language is named). What is not known is null.
     """
     if tables.grids.is_empty():
         return GridView()
@@ -72,6 +81,7 @@ def grid_view(tables: Tables, wanted: Sequence[tuple[str, str]]) -> GridView:
     data = {
         "tokens": [told_token(data) for data in spelled.values()],
         "leads": [[short(_tag(name)), short(language_name(name))] for name in leads],
+        "doubts": [DOUBT_WORDS.get(name, "") for name in ("", *DOUBTS)],
         "grids": grids,
     }
     return GridView(data, places, len(own))
@@ -129,6 +139,10 @@ def _grid(part: pl.DataFrame, order: dict[int, int], leads: dict[str, int]) -> d
         .then(leads["shared"])
         .otherwise(leads["unknown"])
     )
+    # half or more of the language's mass is that of one token, of which the map knows too little
+    alone = pl.col("top_mass") * 2 > pl.col("language_mass")
+    evidence = pl.col("top_evidence").replace_strict(DOUBTS, default=0, return_dtype=pl.Int64)
+    named = pl.col("language_mass") == mass
     drawn = by_depth.select(
         top=pl.col("top_id").replace_strict(order, return_dtype=pl.Int64),
         p=(pl.col("top_probability") * 1000).round().cast(pl.Int64),
@@ -136,6 +150,11 @@ def _grid(part: pl.DataFrame, order: dict[int, int], leads: dict[str, int]) -> d
         mass=(mass * 100).round().cast(pl.Int64),
         shared=(pl.col("shared") * 100).round().cast(pl.Int64),
         unknown=(pl.col("unknown") * 100).round().cast(pl.Int64),
+        doubt=pl.when(pl.col("top_evidence").is_null())
+        .then(None)
+        .when(named & alone)
+        .then(evidence)
+        .otherwise(0),
     )
     return {
         "tokens": [order[row] for row in first["token_id"]],

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from babelscope.report.maps import leading, two_depths
 from babelscope.report.names import (
+    CORRELATE,
     LENS_ROWS,
     count_text,
     interval,
@@ -65,7 +66,8 @@ def silence(tables: Tables) -> Answer:
     if not trials:
         words = "The lens was not read where scores clearly rose: the study cannot say."
         return Answer(SILENT, (Markup(words),), "inside")
-    return Answer(SILENT, (_count(trials), *_named(tables, trials), _how(frame)), "inside")
+    told = (_count(trials), *_named(tables, trials), _how(frame), Markup("{}").format(CORRELATE))
+    return Answer(SILENT, told, "inside")
 
 
 def _masses(tables: Tables) -> pl.DataFrame:
@@ -139,7 +141,7 @@ def _named(tables: Tables, trials: list[Trial]) -> list[Markup]:
                 '{} by <span class="num">{} ({})</span> points at depth {} ({}, corrected over '
                 "depths and languages)"
             ).format(
-                verb,
+                f"{verb} clearly",
                 signed(row["value"]),
                 interval(row["low"], row["high"], sign=True),
                 row["depth"],
@@ -211,6 +213,7 @@ def leaning(tables: Tables) -> Answer:
                 sentences.append(text.format(strong(language_name(target)), note, said))
     if not sentences:
         sentences = [Markup("The lens was not read at the last prompt token.")]
+    sentences.append(Markup("{}").format(CORRELATE))
     return Answer("To which language does each depth lean?", tuple(sentences), "inside")
 
 

@@ -109,7 +109,7 @@ def style(amount: float) -> str:
 
 
 def views(tables: Tables) -> tuple[View, ...]:
-    """Return the views that the study has data for: score, gain, significance, efficiency."""
+    """Return the views that the study has data for: score, gain, significance, efficiencies."""
     measure = tables.plan["main_measure"]
     name = measure_name(measure)
     score, gain, sure = (
@@ -117,7 +117,13 @@ def views(tables: Tables) -> tuple[View, ...]:
         for cells in (_scores(tables), _gains(tables), _sure(tables))
     )
     found = (
-        ("score", "Score", f"{name}, points of 100; deeper blue is higher.", score, True),
+        (
+            "score",
+            "Score",
+            f"{name}, points of 100; the stronger the blue, the higher.",
+            score,
+            True,
+        ),
         (
             "gain",
             "Gain",
@@ -135,8 +141,18 @@ def views(tables: Tables) -> tuple[View, ...]:
         (
             "efficiency",
             "Transfer efficiency",
-            "Score here as a percentage of the same model’s score in its source language.",
-            _efficiencies(tables),
+            "Score here as a percentage of the same model’s score in its source language. What the "
+            "base model already knew counts in both: a model that learnt nothing has its base’s "
+            "ratio.",
+            _efficiencies(tables, "transfer_efficiency"),
+            False,
+        ),
+        (
+            "gain-efficiency",
+            "Efficiency of gains",
+            "Gain here as a percentage of the same model’s gain in its source language; no data "
+            "where the interval of that gain holds 0.",
+            _efficiencies(tables, "gain_efficiency"),
             False,
         ),
     )
@@ -223,9 +239,9 @@ def _sure(tables: Tables) -> dict[CellKey, Cell]:
     return cells
 
 
-def _efficiencies(tables: Tables) -> dict[CellKey, Cell]:
+def _efficiencies(tables: Tables, kind: str) -> dict[CellKey, Cell]:
     frame = tables.transfer.filter(
-        (tables.transfer["kind"] == "transfer_efficiency")
+        (tables.transfer["kind"] == kind)
         & (tables.transfer["measure"] == tables.plan["main_measure"])
     )
     cells = {}
@@ -235,7 +251,7 @@ def _efficiencies(tables: Tables) -> dict[CellKey, Cell]:
         if value == MISSING or not is_number(value.value):
             cells[key] = Cell(NO_DATA, row["reason"] or "", "", missing=True)
         else:
-            text = share_text(value.value)
+            text = share_text(value.value).replace("-", "−")
             span = interval(value.low, value.high)
             cells[key] = Cell(text, f"{points(value.value)} % ({span})", style(value.value))
     return cells

@@ -36,6 +36,10 @@ POSITIONS = {
     "gold": "positions of the gold",
     "generated": "generated tokens",
 }
+CORRELATE = (
+    "That is a correlate, not a cause: it tells what a state leans to, not what makes the answer."
+)
+"""What stands beside everything that the lens shows."""
 LENS_ROWS = {"shared": "shared by languages", "unknown": "unknown"}
 
 

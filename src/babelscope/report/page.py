@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from babelscope.portable import portable_command, portable_path
 from babelscope.report import (
     beside,
     caveats,
@@ -25,6 +26,7 @@ from babelscope.report import (
     parts,
     produced,
     scorers,
+    unfinished,
     words,
 )
 from babelscope.report.cellpages import cell_pages
@@ -34,6 +36,7 @@ from babelscope.report.explorer import explorer
 from babelscope.report.html import asset, embed, packed, policy, template, write_page
 from babelscope.report.lensview import lens_view
 from babelscope.report.names import (
+    CORRELATE,
     count_text,
     language_name,
     measure_name,
@@ -61,13 +64,15 @@ def render(tables: Tables) -> str:
     """Return the page as text."""
     files = ["vendor/plotly-cartesian.min.js", "templates/report.js", "templates/lens.js"]
     others = parts.parts_of(tables)
-    asked = not parts.is_untested(tables)
+    empty = bool(unfinished.headline(tables))
+    asked = not (parts.is_untested(tables) or empty)
     files += ["templates/matrix.js", "templates/cell.js"] if asked else []
     files += ["templates/alignment.js"] if others.alignment else []
     examples = explorer(tables) if asked else None
     files += ["templates/grid.js", "templates/explorer.js"] if examples else []
     scripts = [asset(name) for name in files]
     drawn, found = _drawn(tables), contrasts(tables)
+    told = parts.headline(tables) or inner.headline(tables)
     shown = [panel for group in drawn.values() for panel in group]
     lens = lens_view(tables)
     return template("page.html.j2").render(
@@ -75,12 +80,13 @@ def render(tables: Tables) -> str:
         scripts=[Markup(script) for script in scripts],
         style=Markup(asset("templates/style.css")),
         head=_head(tables),
-        answers=_answers(tables, found),
-        notes=caveats.notes(tables),
-        headline=parts.headline(tables) or inner.headline(tables) or words.headline(tables),
+        answers=() if empty else _answers(tables, found),
+        notes=(*unfinished.note(tables), *(() if empty else caveats.notes(tables))),
+        headline=unfinished.headline(tables) or told or words.headline(tables),
+        empty=empty,
         asked=asked,
         parts=others,
-        scored=not (inner.is_lens_only(tables) or parts.is_untested(tables)),
+        scored=asked and not inner.is_lens_only(tables),
         views=matrix.views(tables),
         targets=[(t, language_name(t)) for t in tables.plan["targets"]],
         orders=orders.orders(tables),
@@ -89,6 +95,7 @@ def render(tables: Tables) -> str:
         matrix_json=embed(_matrix_data(tables) if asked else {}),
         drawn=drawn,
         lens=lens,
+        correlate=CORRELATE,
         map_verdict=maps.verdict(tables),
         explorer=examples,
         tables=tables_of(tables, found),
@@ -177,7 +184,7 @@ def tables_of(tables: Tables, found: Contrasts | None = None) -> dict[str, Table
 def _head(tables: Tables) -> dict[str, str]:
     plan = tables.plan
     model = plan["model"]
-    facts = [str(model.get("name", ""))]
+    facts = [portable_path(str(model.get("name", "")))]
     if model.get("parameters"):
         facts.append(f"{model['parameters'] / 1e6:,.1f} M parameters")
     if model.get("depth"):
@@ -194,6 +201,7 @@ def _head(tables: Tables) -> dict[str, str]:
         "model": ", ".join(facts),
         "size": ", ".join(size),
         "measure": measure_name(plan["main_measure"]),
+        "unfinished": "" if tables.completion.complete else unfinished.BADGE,
         "seeds": "single seed" if len(plan["seeds"]) == 1 and not only else "",
     }
 
@@ -224,7 +232,7 @@ def _provenance(tables: Tables) -> dict[str, Any]:
     head = ("Source", "Name", "Language", "Records", "Digest")
     return {
         "facts": [(name, _pairs(value)) for name, value in facts if value not in (None, "", {})],
-        "command": str(plan.get("command") or ""),
+        "command": portable_command(str(plan.get("command") or "")),
         "sources": Table("Sources", head, tuple(sources), names=1),
     }
 
@@ -234,6 +242,11 @@ def _pairs(value: Any) -> list[tuple[str, str]]:
     if not isinstance(value, dict):
         return [("", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))]
     return [
-        (str(k), v if isinstance(v, str) else json.dumps(v, ensure_ascii=False, sort_keys=True))
+        (
+            str(k),
+            portable_path(v)
+            if isinstance(v, str)
+            else json.dumps(v, ensure_ascii=False, sort_keys=True),
+        )
         for k, v in sorted(value.items())
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,13 +77,19 @@ def look(fonts: Fonts) -> Iterator[None]:
         yield
 
 
-def save(figure: Figure, folder: Path, name: str, kind: str) -> Path:
+def save(figure: Figure, folder: Path, name: str, kind: str, note: str = "") -> Path:
     """Write a figure as `folder`/`name`.`kind` without a date, and return the path.
+
+    `note` stands below it in small letters.
 
     Raises:
         StoreError: the folder cannot be written to.
     """
     path = folder / f"{name}.{kind}"
+    if note:
+        told = textwrap.fill(note, round(20 * figure.get_size_inches()[0]))
+        # below what is there: the layout makes room for one such label
+        figure.supxlabel(f"{figure.get_supxlabel()}\n{told}".strip(), fontsize=6.5)
     with writing(path) as temporary:
         figure.savefig(temporary, format=kind, metadata=METADATA[kind])
     return path

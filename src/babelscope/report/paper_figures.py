@@ -17,6 +17,7 @@ from babelscope.report.names import measure_name, variant_name
 from babelscope.report.paper import look, save
 from babelscope.report.paper_matrix import gain_matrix
 from babelscope.report.tables import Tables, read_study, variants
+from babelscope.report.unfinished import unfinished
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ def write_figures(folder: Path, kind: str) -> Drawn:
     fonts = find_fonts(_codes(tables), [variant_name(tables, v) for v in variants(tables)])
     out = folder / "report" / "figures"
     with look(fonts):
-        files = [save(figure, out, name, kind) for name, figure in _all(tables, fonts)]
+        told = unfinished(tables)
+        files = [save(figure, out, name, kind, told) for name, figure in _all(tables, fonts)]
     return Drawn(tuple(files), fonts.unwritten)
 
 

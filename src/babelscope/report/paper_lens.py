@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,9 @@ from babelscope.report.tables import (
 LANGUAGES = 12
 CURVES = 6
 ROW_IN = 0.15
+LEAST_TOP = 1.0
+"""The least end of an axis of masses, per cent."""
+ROUND = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
 
 
 @dataclass(frozen=True)
@@ -171,17 +175,51 @@ def _depth_ticks(axes: Axes, depths: Sequence[int]) -> None:
     axes.set_xticks(range(0, len(depths), every), [str(d) for d in depths[::every]])
 
 
+def scales(peaks: Sequence[float]) -> list[float]:
+    """Return where the axis of each panel ends, in per cent: at most two ends, round numbers.
+
+    Panels below a third of the largest would lie flat on its axis; they share one of their own.
+    """
+    large = max(LEAST_TOP, *peaks)
+    flat = [peak for peak in peaks if peak < large / 3]
+    ends = _round(large), _round(max(LEAST_TOP, *flat)) if flat else _round(large)
+    return [ends[peak < large / 3] for peak in peaks]
+
+
+def _round(value: float) -> float:
+    """Return the next round number at or above a value."""
+    unit = 10.0 ** math.floor(math.log10(value))
+    return next(n for n in ROUND if n * unit >= 0.9999 * value) * unit
+
+
+def _peak(frames: Sequence[pl.DataFrame], code: str) -> float:
+    """Return the largest mass of a language or end of its interval, in per cent."""
+    ends = [
+        x
+        for frame in frames
+        for column in ("value", "high")
+        for x in frame.filter(pl.col("language") == code)[column].to_list()
+        if x is not None and math.isfinite(x)
+    ]
+    return 100 * max(ends, default=0.0)
+
+
 def curves(tables: Tables, found: Seen, fonts: Fonts) -> Figure:
-    """Draw the masses of the languages that changed most by depth, with 95 % intervals."""
+    """Draw the masses of the languages that changed most by depth, with 95 % intervals.
+
+    Panels share an axis; those that it would flatten share a second, and titles tell both.
+    """
     codes = [c for c in _languages(found, CURVES + 2) if c not in LENS_ROWS][:CURVES]
     depths = _depths(found)
     columns = min(3, len(codes))
     lines = -(-len(codes) // columns)
     figure = Figure(figsize=(DOUBLE, 0.5 + 1.25 * lines), layout="constrained")
-    grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
+    grid = figure.subplots(lines, columns, squeeze=False, sharex=True)
     styles = [(found.base, "@muted", ":", "base model")]
     if found.variant:
         styles.append((found.tuned, "@blue", "-", model_title(tables, found.variant)))
+    tops = scales([_peak([frame for frame, *_ in styles], code) for code in codes])
+    differ = len(set(tops)) > 1
     for place, axes in enumerate(grid.flat):
         if place >= len(codes):
             axes.set_visible(False)
@@ -193,8 +231,9 @@ def curves(tables: Tables, found: Seen, fonts: Fonts) -> Figure:
             own = {"color": colour(shade), "lw": 1.2, "ls": dash, "label": fonts.write(name)}
             axes.plot(depths, value, **own)
             axes.fill_between(depths, low, high, color=colour(shade), alpha=0.18, lw=0)
-        axes.set_title(fonts.label(codes[place]))
-        axes.set_ylim(bottom=0)
+        told = f", to {tops[place]:g} %" if differ else ""
+        axes.set_title(f"{fonts.label(codes[place])}{told}")
+        axes.set_ylim(0, tops[place] * 1.04)
         if place >= len(codes) - columns:
             axes.set_xlabel("depth")
             axes.tick_params(labelbottom=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from babelscope.measure.produced import NO_LETTERS, UNDECIDED
+from babelscope.measure.produced import EXACT, NO_LETTERS, UNDECIDED
 from babelscope.records import Estimate
 from babelscope.report.cells import Row, Table, number, short
 from babelscope.report.matrix import style
@@ -18,7 +18,8 @@ from babelscope.report.names import (
 from babelscope.report.tables import CellKey, Tables, estimate, pooled, variants
 
 PREFIX = "produced_"
-PLACES = {UNDECIDED: "undecided", NO_LETTERS: "no letters"}
+PLACES = {EXACT: "exact answer", UNDECIDED: "undecided", NO_LETTERS: "no letters"}
+"""What stands beside the languages, in the order of the columns."""
 SHADES = 20
 """Steps of blue between none and all of the answers."""
 
@@ -41,8 +42,16 @@ def produced_shares(tables: Tables) -> dict[CellKey, dict[str, Estimate]]:
     return found
 
 
+def is_judged(tables: Tables) -> bool:
+    """Whether exact answers are told apart, so that a language's share holds judged answers."""
+    rows = pooled(tables)
+    told = (rows["measure"] == f"{PREFIX}{EXACT}").any()
+    exact = rows.filter((rows["measure"] == "cause_exact") & (rows["value"] > 0))
+    return told or exact.is_empty()
+
+
 def columns(tables: Tables, found: dict[CellKey, dict[str, Estimate]]) -> list[str]:
-    """Return the targets, then the other languages that occur, then the undecided."""
+    """Return the targets, then the other languages that occur, then what was not judged."""
     seen = {code for shares in found.values() for code in shares}
     others = sorted(seen - set(tables.plan["targets"]) - set(PLACES), key=language_name)
     return [*tables.plan["targets"], *others, *(code for code in PLACES if code in seen)]
@@ -69,7 +78,8 @@ def produced_view(tables: Tables) -> dict[str, Any] | None:
     """Return the heat table's data: models, languages, shades, and shares as the table has them.
 
     `cells` has texts by model and target in the order of `columns`: "" for none of the answers,
-    None where the cell has no data.
+    None where the cell has no data. `judged` is false where exact answers are counted as the
+    language asked for, as older versions did.
     """
     found = produced_shares(tables)
     if not found:
@@ -77,6 +87,7 @@ def produced_view(tables: Tables) -> dict[str, Any] | None:
     codes, targets = columns(tables, found), tables.plan["targets"]
     shown = [v for v in variants(tables) if any(k[:2] == (v.recipe, v.source) for k in found)]
     return {
+        "judged": is_judged(tables),
         "models": [named(variant_name(tables, v)) for v in shown],
         "rows": [language_name(t) for t in targets],
         "columns": [produced_name(code) for code in codes],

@@ -15,6 +15,7 @@ from babelscope.errors import StoreError
 from babelscope.records import MISSING, Estimate
 from babelscope.report.samples import read_samples
 from babelscope.report.score_rows import read_scores
+from babelscope.study.completion import Completion, completion
 
 TEXT, WHOLE, REAL = pl.String(), pl.Int64(), pl.Float64()
 ESTIMATE = {"value": REAL, "low": REAL, "high": REAL, "n": WHOLE}
@@ -60,6 +61,8 @@ COLUMNS: dict[str, dict[str, pl.DataType]] = {
         **dict.fromkeys(("top_probability", "language_mass", "shared", "unknown"), REAL),
     },
 }
+LATER: dict[str, dict[str, pl.DataType]] = {"grids": {"top_mass": REAL, "top_evidence": TEXT}}
+"""Columns that tables of older versions lack; they are null there."""
 PARTS = ("alignment", "probes", "classification", "predictors")
 """Tables of what a study does beside its questions; each but the last has a JSON of settings."""
 PLAN_KEYS = ("name", "model", "targets", "sources", "recipes", "seeds", "main_measure")
@@ -81,7 +84,8 @@ class Tables:
     """What a study left behind; each frame has at least the columns of `COLUMNS`.
 
     `parts` has those of `PARTS` that the study made. `scores` has those of each question of the
-    main task by the main measure, None in a study of an older version.
+    main task by the main measure, None in a study of an older version. `completion` tells whether
+    the tables are whole.
     """
 
     plan: dict[str, Any]
@@ -96,6 +100,7 @@ class Tables:
     samples: tuple[dict[str, Any], ...]
     parts: Mapping[str, Part] = field(default_factory=dict)
     scores: pl.DataFrame | None = None
+    completion: Completion = field(default_factory=Completion)
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,8 @@ def read_study(folder: Path) -> Tables:
     parts = {name: _part(folder, name) for name in PARTS if (folder / f"{name}.parquet").exists()}
     plan, told = _plan(folder), read_samples(folder)
     scores = read_scores(folder, plan)
-    return Tables(plan=plan, samples=told, parts=parts, scores=scores, **frames)
+    come = completion(folder, plan)
+    return Tables(plan=plan, samples=told, parts=parts, scores=scores, completion=come, **frames)
 
 
 def _part(folder: Path, name: str) -> Part:
@@ -163,7 +169,8 @@ def _plan(folder: Path) -> dict[str, Any]:
 
 
 def _frame(folder: Path, name: str) -> pl.DataFrame:
-    columns = COLUMNS[name]
+    later = LATER.get(name, {})
+    columns = COLUMNS[name] | later
     path = next(
         (p for p in (folder / f"{name}.parquet", folder / f"{name}.csv") if p.is_file()), None
     )
@@ -177,11 +184,13 @@ def _frame(folder: Path, name: str) -> pl.DataFrame:
         )
         if not frame.columns:
             return pl.DataFrame(schema=columns)
-        absent = [column for column in columns if column not in frame.columns]
+        absent = [c for c in columns if c not in frame.columns and c not in later]
         if absent:
             raise StoreError(
                 str(path), expected=f"columns {', '.join(columns)}", found=f"no {', '.join(absent)}"
             )
+        fresh = [pl.lit(None, kind).alias(c) for c, kind in later.items() if c not in frame.columns]
+        frame = frame.with_columns(fresh)
         return frame.with_columns(pl.col(c).cast(kind) for c, kind in columns.items())
     except (OSError, pl.exceptions.PolarsError) as error:
         raise StoreError(str(path), expected="a readable table", found=str(error)) from error

@@ -12,6 +12,7 @@ from babelscope.data.bitext import Bitext, read_bitext, without
 from babelscope.identity import digest
 from babelscope.infer.hidden import HiddenText
 from babelscope.models.trunks import Trunk
+from babelscope.portable import portable_path
 from babelscope.study.align_plan import AlignPlan
 from babelscope.study.align_tables import States, alignment_table, map_sample
 from babelscope.study.cells import Progress
@@ -72,7 +73,7 @@ def run_align(
     settings: dict[str, object] = {
         "version": VERSION,
         **trunk_facts(trunk),
-        "data": plan.data,
+        "data": portable_path(plan.data),
         "unit": plan.unit,
         "carrier": plan.carrier,
         "pooling": plan.pooling,

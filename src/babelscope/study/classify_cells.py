@@ -20,6 +20,7 @@ from babelscope.models.class_encoding import ClassItem, encode_pairs, encode_wor
 from babelscope.models.classifiers import Classifier, load_classifier
 from babelscope.models.folders import folder_fingerprint, resolve_folder
 from babelscope.models.loading import LoadedModel, load_model, load_tokenizer, tokenizer_fingerprint
+from babelscope.portable import portable_path
 from babelscope.records import Inference, TaggedSentence
 from babelscope.store import finish, finished, read_arrays, read_json, slot, write_arrays
 from babelscope.study.classify_labels import dev_score
@@ -145,7 +146,7 @@ def _trained(run: Run, classifier: Classifier, progress: Progress | None) -> Non
     finish(
         run.folder,
         {
-            "model": run.model.name,
+            "model": portable_path(run.model.name),
             "method": run.recipe.method,
             "source": run.source.language,
             "seed": run.seed,

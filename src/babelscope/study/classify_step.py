@@ -10,6 +10,7 @@ import polars as pl
 
 from babelscope.data.label_words import words_of
 from babelscope.data.published_xnli import PAPER, PRINTED, recomputed_efficiency
+from babelscope.portable import portable_names, portable_path
 from babelscope.store import check_writable, write_json
 from babelscope.study.classify_cells import (
     CLASSIFY_VERSION,
@@ -54,6 +55,7 @@ def run_classify(
     # one after another is small: what a model costs is its training
     models = [replace(model, name=name, revision=None) for name in plan.models] or [model]
     identities = {found.name: model_identity(found) for found in models}
+    labels = portable_names(list(identities))
     runs = {
         (found.name, recipe.method, code): [
             run_of(found, identities[found.name], recipe, data.sources[code], seed, store)
@@ -69,7 +71,7 @@ def run_classify(
         do_run(run, tests, _share(progress, number, len(flat)))
     cells = [
         Cell(
-            name,
+            labels[name],
             method,
             data.sources[code],
             target,
@@ -95,18 +97,19 @@ def _settings(
     runs: Sequence[Run],
 ) -> dict[str, object]:
     prompts = [r.label_words for r in plan.recipes if r.method == "prompt"]
+    labels = portable_names(list(identities))
     return {
         "version": CLASSIFY_VERSION,
         "task": plan.task,
-        "data": plan.data,
-        "train": plan.train,
+        "data": portable_path(plan.data),
+        "train": portable_path(plan.train),
         "sources": list(plan.sources),
         "targets": list(data.targets),
         "seeds": list(plan.seeds),
         "dtype": "float32",
         "recipes": {recipe.method: asdict(recipe) for recipe in plan.recipes},
         "models": {
-            name: {"fingerprint": weights, "tokenizer": tokenizer}
+            labels[name]: {"fingerprint": weights, "tokenizer": tokenizer}
             for name, (weights, tokenizer) in identities.items()
         },
         "subword_rule": SUBWORD_RULE if plan.task == "ner" else "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from babelscope.measure.map_evidence import token_evidence
 from babelscope.models.encoding import prompt_text
 from babelscope.models.token_text import token_bytes
 from babelscope.models.tokens import token_forms
@@ -33,8 +34,10 @@ def with_examples(work: Work, study: Study, before: int) -> Study:
     if not grid_questions(study.plan):
         return replace(study, samples=rows)
     forms = token_forms(work.loaded.tokenizer, work.loaded.parts.vocabulary_rows)
-    columns = work.maps[study.plan.lens.map_names[0]].columns
-    table = grid_table(grids, columns, lambda row: token_bytes(work.loaded.tokenizer, forms, row))
+    language_map = work.maps[study.plan.lens.map_names[0]]
+    evidence = token_evidence(language_map, forms)
+    spelled = lambda row: token_bytes(work.loaded.tokenizer, forms, row)  # noqa: E731  # one use
+    table = grid_table(grids, language_map, evidence, spelled)
     return replace(study, samples=rows, grids=table)
 
 

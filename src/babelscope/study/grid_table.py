@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from babelscope.measure.language_map import LanguageMap
 from babelscope.study.grids import Arrays, Grid, kept_grid
 from babelscope.study.tables import Schema
 
@@ -29,6 +30,8 @@ GRIDS: Schema = {
     "next_probability": pl.Float32,
     "language": pl.String,
     **dict.fromkeys(("language_mass", "shared", "unknown", "entropy_bits"), pl.Float32),
+    "top_mass": pl.Float32,
+    "top_evidence": pl.String,
 }
 NUMBERS = (
     "top_probability", "next_probability", "language_mass", "shared", "unknown", "entropy_bits",
@@ -37,16 +40,20 @@ SPELLED = {"token_id": "token", "next_id": "next_token", "top_id": "top_token"}
 
 
 def grid_table(
-    grids: Sequence[Grid], columns: Sequence[str], spelled: Callable[[int], bytes]
+    grids: Sequence[Grid],
+    language_map: LanguageMap,
+    evidence: Sequence[str],
+    spelled: Callable[[int], bytes],
 ) -> pl.DataFrame:
-    """Return the table of a study's grids; `columns` are the map's, `spelled` gives tokens' bytes.
+    """Return the table of a study's grids, read by a map; `spelled` gives tokens' bytes.
 
     `place` counts the tokens of prompt and answer from 0, `part` says whose `token` is. At each
     `depth` the place's state says what comes next: `top_token` leads with `top_probability`, the
     token that really came next has `next_probability` (NaN where none did), and of all languages
-    `language` has the most mass.
+    `language` has the most mass, `top_mass` of it from the leading token, of which the map knows
+    what `evidence` tells of its row.
     """
-    frames = [_frame(grid, kept_grid(grid), columns) for grid in grids]
+    frames = [_frame(grid, kept_grid(grid), language_map) for grid in grids]
     whole = pl.concat(frames)
     ids = pl.concat([whole[name] for name in SPELLED])
     known = ids.drop_nulls().unique().sort()
@@ -57,12 +64,15 @@ def grid_table(
     for number, spelling in SPELLED.items():
         told = names.rename({"row": number, "bytes": spelling})
         whole = whole.join(told, on=number, how="left", maintain_order="left")
+    known_of = pl.Series("top_evidence", [evidence[row] for row in whole["top_id"]])
+    whole = whole.with_columns(known_of)
     return whole.select(pl.col(name).cast(kind) for name, kind in GRIDS.items())
 
 
-def _frame(grid: Grid, arrays: Arrays, columns: Sequence[str]) -> pl.DataFrame:
+def _frame(grid: Grid, arrays: Arrays, language_map: LanguageMap) -> pl.DataFrame:
     places, depths = arrays["top"].shape
     variant = grid.cell.variant
+    top, leading = (arrays[name].astype(int).ravel() for name in ("top", "language"))
 
     def along(values: NDArray[Any]) -> NDArray[Any]:
         return np.repeat(values, depths)
@@ -75,8 +85,9 @@ def _frame(grid: Grid, arrays: Arrays, columns: Sequence[str]) -> pl.DataFrame:
             "token_id": along(arrays["token"]),
             "next_id": along(arrays["next"]),
             "depth": np.tile(np.arange(depths), places),
-            "top_id": arrays["top"].ravel(),
-            "language": np.array(columns, dtype=object)[arrays["language"].ravel()].tolist(),
+            "top_id": top,
+            "language": np.array(language_map.columns, dtype=object)[leading].tolist(),
+            "top_mass": arrays["top_probability"].ravel() * language_map.probability[top, leading],
             **{name: arrays[name].ravel() for name in NUMBERS},
         }
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from babelscope.models.trunks import Trunk, load_trunk
+from babelscope.portable import portable_path
 from babelscope.store import check_writable, write_json
 from babelscope.study.output import write_frame
 from babelscope.study.plan_records import ModelPlan
@@ -51,7 +52,7 @@ def planned_trunk(model: ModelPlan) -> Trunk:
 def trunk_facts(trunk: Trunk) -> dict[str, object]:
     """Return what the settings tell of a model."""
     return {
-        "model": trunk.name,
+        "model": portable_path(trunk.name),
         "fingerprint": trunk.fingerprint,
         "dtype": str(trunk.dtype).removeprefix("torch."),
         "causal": trunk.causal,

@@ -20,7 +20,7 @@ from babelscope.models.loading import LoadedModel, Tokenizer, tokenizer_fingerpr
 from babelscope.models.tokens import count_tokens, token_forms
 from babelscope.records import QuestionSet
 
-MAP_VERSION = "2"
+MAP_VERSION = "3"
 """Raised whenever the same tokenizer and texts may give another map than before."""
 
 ATLAS = "atlas"

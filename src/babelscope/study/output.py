@@ -17,20 +17,21 @@ from babelscope.measure.inference import score_interval
 from babelscope.measure.language_map import LanguageMap
 from babelscope.models.folders import MINI, folder_fingerprint, resolve_folder
 from babelscope.models.loading import LoadedModel
+from babelscope.portable import portable_path
 from babelscope.store import read_json, write_json, write_jsonl, write_text, writing
 from babelscope.study import tables
 from babelscope.study.cells import Variant
+from babelscope.study.completion import COMPLETE
 from babelscope.study.design import design_words, study_design
 from babelscope.study.lens_tables import lens_table
 from babelscope.study.materials import QA, Materials
 from babelscope.study.plan import StudyPlan
 from babelscope.study.quality_table import quality_table
-from babelscope.study.schedule import bases, planned_cells, tunings
+from babelscope.study.schedule import bases, planned_cells, stage_totals, tunings
 from babelscope.study.score_table import SCORES_VERSION, score_table
 from babelscope.study.scores import CellScores, group_cells, guessing
 
-COMPLETE = "complete.json"
-OUTPUT_VERSION = "7"
+OUTPUT_VERSION = "8"
 """Raised whenever the same answers may give other tables than before."""
 
 MAP_QUALITY = ("nats", "uniform_nats", "accuracy", "ece")
@@ -157,6 +158,7 @@ def write_plan(
             "bases": bases(plan),
             "cells": len(list(planned_cells(plan))),
             "adapters": tunings(plan),
+            "pieces": stage_totals(plan),
             "language_maps": {name: _quality(found) for name, found in maps.items()},
         },
     )
@@ -164,7 +166,10 @@ def write_plan(
 
 def _model_facts(plan: StudyPlan, loaded: LoadedModel | None) -> dict[str, object]:
     """Return what is told of a model; a study without questions leaves loading to its parts."""
-    facts: dict[str, object] = {"name": plan.model.name, "is_mini": plan.model.name == MINI}
+    facts: dict[str, object] = {
+        "name": portable_path(plan.model.name),
+        "is_mini": plan.model.name == MINI,
+    }
     if loaded is None:
         folder = resolve_folder(plan.model.name, revision=plan.model.revision)
         return facts | {"fingerprint": folder_fingerprint(folder)}
@@ -186,7 +191,7 @@ def write_outputs(out: Path, study: Study) -> None:
     """Write every table of a finished study, each whole or not at all."""
     plan, materials = study.plan, study.materials
     cells = {**study.cells, **group_cells(study.cells, plan.groups)}
-    name = plan.model.name
+    name = portable_path(plan.model.name)
     found = pl.concat([tables.results(name, cells), prior_rows(study)])
     write_frame(out / "results.parquet", found)
     write_text(out / "results.csv", inert_frame(found).write_csv())
@@ -230,7 +235,7 @@ def prior_rows(study: Study) -> pl.DataFrame:
         found = score_interval(guessing(questions, study.materials.wholes[target]), contexts)
         rows.append(
             {
-                "model": study.plan.model.name,
+                "model": portable_path(study.plan.model.name),
                 "recipe": "base",
                 "source": "",
                 "seed": tables.POOLED,

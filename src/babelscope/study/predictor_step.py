@@ -13,6 +13,7 @@ from babelscope.data import atlas
 from babelscope.languages import language
 from babelscope.measure.predictors import Pair, Predictor, predict_transfer
 from babelscope.models.loading import load_tokenizer
+from babelscope.portable import portable_path
 from babelscope.records import MISSING, Estimate
 from babelscope.study.materials import QA
 from babelscope.study.output import write_frame
@@ -74,7 +75,7 @@ def _outcomes(plan: StudyPlan, out: Path) -> Iterator[tuple[str, Values]]:
         for measure, task in TASKS.items():
             own = found.filter(
                 (pl.col("measure") == f"efficiency_{measure}")
-                & (pl.col("model") == plan.model.name)
+                & (pl.col("model") == portable_path(plan.model.name))
                 & (pl.col("task") == task)
             )
             yield f"efficiency, {task} {measure}", _mean(own, {}, "value")

@@ -12,6 +12,7 @@ from babelscope.errors import SettingError
 from babelscope.measure.probe_tables import ProbeRow, probe_rows
 from babelscope.measure.probes import ProbeRun, ProbeSettings, probe
 from babelscope.models.trunks import Trunk
+from babelscope.portable import portable_path
 from babelscope.study.cells import Progress
 from babelscope.study.inside import Made, planned_trunk, trunk_facts, write_made
 from babelscope.study.plan_records import ModelPlan
@@ -143,6 +144,7 @@ def _told(
         )
     return {
         **asdict(task),
+        "data": portable_path(task.data),
         "pooling": task.pooled,
         "source": data.source,
         "classes": list(data.classes),

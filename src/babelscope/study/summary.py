@@ -11,6 +11,7 @@ import polars as pl
 
 from babelscope.errors import StoreError
 from babelscope.store import read_json
+from babelscope.study.completion import completion
 from babelscope.study.materials import QA
 from babelscope.study.tables import POOLED
 
@@ -32,7 +33,7 @@ def study_summary(folder: Path) -> Found:
         raise StoreError(
             str(folder / "plan.json"), expected="a study's plan", found="something else"
         )
-    measure = str(plan["main_measure"])
+    measure, come = str(plan["main_measure"]), completion(folder, plan)
     results = _read(folder, "results").filter(
         (pl.col("measure") == measure) & (pl.col("task") == QA) & (pl.col("seed") == POOLED)
     )
@@ -49,6 +50,7 @@ def study_summary(folder: Path) -> Found:
     return {
         **{name: told[name] for name in ("sample", "sample_notes") if name in told},
         "measure": measure,
+        **({} if come.complete else {"unfinished": list(come.missing)}),
         "scores": [row for row in rows if row] if results.height else [],
         "cost": _cost(folder),
     }

@@ -20,7 +20,7 @@ from babelscope.measure.inference import (
     t_interval,
 )
 from babelscope.measure.study_inference import best_of_targets
-from babelscope.measure.transfer import gain_over_self, transfer_efficiency
+from babelscope.measure.transfer import gain_efficiency, gain_over_self, transfer_efficiency
 from babelscope.records import MISSING, Estimate
 from babelscope.study import scores
 from babelscope.study.cells import Variant
@@ -276,8 +276,17 @@ def _finals(
         yield recipe, target, values, contexts
 
 
+def _with_base(
+    tuned: Values | None, base: CellScores | None, measure: str
+) -> tuple[Values, Values] | None:
+    """Return scores after and before tuning, None where either is lacking."""
+    if tuned is None or base is None:
+        return None
+    return tuned, base.values[measure][np.newaxis]
+
+
 def transfer(plan: StudyPlan, cells: Cells, bases: Mapping[str, str]) -> pl.DataFrame:
-    """Return transfer efficiency and gain over self-tuning, at the last step."""
+    """Return transfer efficiency, that of gains, and gain over self-tuning, at the last step."""
     spoken = {s.name: s.language for s in plan.sources}
     finals = {(r, t): (values, contexts) for r, t, values, contexts in _finals(plan, cells)}
     rows: list[Row] = []
@@ -287,14 +296,17 @@ def transfer(plan: StudyPlan, cells: Cells, bases: Mapping[str, str]) -> pl.Data
         for source, values in by_source.items():
             on_self = finals.get((recipe, spoken[source]))
             own = on_self[0][source] if on_self else None
-            efficiency = transfer_efficiency(values, contexts, own, on_self[1] if on_self else ())
-            # where several sources are in the target's language, the first of the plan stands
-            self_values = by_source[tuned_here[0]] if tuned_here else None
-            kinds = {"transfer_efficiency": efficiency}
+            at_home = on_self[1] if on_self else ()
+            kinds = {"transfer_efficiency": transfer_efficiency(values, contexts, own, at_home)}
             if base is not None:
-                kinds["gain_over_self"] = gain_over_self(
-                    values, self_values, base.values[plan.measure][np.newaxis], contexts
-                )
+                before = base.values[plan.measure][np.newaxis]
+                home = cells.get((Variant(bases[recipe]), "qa", spoken[source]))
+                pair = _with_base(own, home, plan.measure)
+                gains = gain_efficiency((values, before), contexts, pair, at_home)
+                # where several sources are in the target's language, the first of the plan stands
+                self_values = by_source[tuned_here[0]] if tuned_here else None
+                kinds["gain_efficiency"] = gains
+                kinds["gain_over_self"] = gain_over_self(values, self_values, before, contexts)
             rows += [
                 {
                     "recipe": recipe,

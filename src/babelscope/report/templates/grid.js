@@ -3,6 +3,8 @@
 babelscope.grid = (all, variants) => {
   const { add, byId, fill, plain, put } = babelscope;
   const COLOURS = ["#2f78b7", "#c8590f", "#1b8f72", "#9a5cc0", "#b58a12", "#c9456f", "#2a9db5", "#8a6a4a", "#6f9326", "#6a6adb", "#cf72ab", "#b0413e"];
+  // What stands for a language where the map knows too little of the token that leads.
+  const UNSURE = "unsure";
   const grids = all.grids || [];
   const [table, readout] = [byId("grid-table"), byId("grid-readout")];
   let example = null;
@@ -39,7 +41,7 @@ babelscope.grid = (all, variants) => {
     const i = row * grid.tokens.length + column;
     return {
       top: grid.top[i], p: grid.p[i], lead: grid.leads[i], mass: grid.mass[i],
-      shared: grid.shared[i], unknown: grid.unknown[i],
+      shared: grid.shared[i], unknown: grid.unknown[i], doubt: (grid.doubt || [])[i],
     };
   };
 
@@ -48,7 +50,8 @@ babelscope.grid = (all, variants) => {
     const rest = [["shared", cell.shared], ["unknown", cell.unknown]]
       .filter(([kind]) => tagOf(cell.lead) !== kind)
       .map(([kind, mass]) => `${kind} ${percent(mass)}`);
-    return `${all.leads[cell.lead][1]} leads with ${percent(cell.mass)} of the mass; ${rest.join(", ")}`;
+    const doubt = cell.doubt ? ` on little evidence (half of it or more is this token’s: ${all.doubts[cell.doubt]})` : "";
+    return `${all.leads[cell.lead][1]} leads with ${percent(cell.mass)} of the mass${doubt}; ${rest.join(", ")}`;
   };
   const tell = (row, column) => {
     const { grid, other } = drawn;
@@ -115,14 +118,14 @@ babelscope.grid = (all, variants) => {
       else add(td, "span", `${change < 0 ? "−" : "+"}${Math.abs(change).toFixed(1)}`);
       return;
     }
-    td.style.setProperty("--c", colourOf(cell.lead));
+    td.style.setProperty("--c", cell.doubt ? "var(--hatch)" : colourOf(cell.lead));
     td.style.setProperty("--p", `${6 + cell.p / 22}%`);
     if (before) {
       add(token(td, before.top), "span", " →").className = "arrow";
       td.firstChild.className = "before";
     }
     token(td, cell.top);
-    add(td, "small", cell.p === null ? "no data" : tagOf(cell.lead));
+    add(td, "small", cell.p === null ? "no data" : cell.doubt ? UNSURE : tagOf(cell.lead));
   };
   const heads = (grid, columns) => {
     const [groups, names] = [add(table.tHead, "tr"), add(table.tHead, "tr")];
@@ -195,7 +198,8 @@ babelscope.grid = (all, variants) => {
   const legend = (grid) => {
     const list = byId("grid-colours");
     list.replaceChildren();
-    for (const lead of [...new Set(grid.leads)].filter((lead) => lead !== null).sort((a, b) => a - b)) {
+    const sure = grid.leads.filter((_, i) => !(grid.doubt || [])[i]);
+    for (const lead of [...new Set(sure)].filter((lead) => lead !== null).sort((a, b) => a - b)) {
       const item = add(list, "li");
       const swatch = add(item, "span");
       swatch.className = "swatch";
@@ -203,6 +207,12 @@ babelscope.grid = (all, variants) => {
       const [tag, name] = all.leads[lead];
       add(item, "bdi", name.startsWith(tag) ? ` ${name}` : ` ${tag} ${name}`);
     }
+    if (sure.length === grid.leads.length) return;
+    const item = add(list, "li");
+    const swatch = add(item, "span");
+    swatch.className = "swatch";
+    swatch.style.background = "var(--hatch)";
+    item.append(` ${UNSURE}: the map knows too little of the token`);
   };
 
   byId("grid-controls").addEventListener("change", draw);

@@ -62,18 +62,38 @@ babelscope.unpack("lens").then((lens) => {
     hovertemplate: `${who}, depth %{x}: %{y:.1f} ${unit}<extra></extra>`,
   });
 
+  // Panels share an axis as long as it shows them all; those that it would flatten share a second.
+  const FLAT = 1 / 3;
+  const most = (all) => Math.max(0, ...all.filter(Boolean).flatMap((s) => [...s.high, ...s.value]).filter(known));
+  const round = (x) => {
+    const unit = 10 ** Math.floor(Math.log10(x));
+    return Number(([1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((n) => n * unit >= x * 0.9999) * unit).toPrecision(2));
+  };
+  const scales = (peaks, unit) => {
+    const least = unit === "%" ? 1 : 0.1;
+    const large = Math.max(least, ...peaks);
+    const small = Math.max(least, ...peaks.filter((x) => x < large * FLAT));
+    const differ = round(small) < round(large) && peaks.some((x) => x < large * FLAT);
+    return peaks.map((x) => round(differ && x < large * FLAT ? small : large));
+  };
+
   const curves = (groups, base, tuned, unit) => {
     const grid = byId("lens-curves");
     for (const old of grid.querySelectorAll(".plot")) forget(old);
     grid.replaceChildren();
-    const shown = groups.flatMap((keys) => keys.flatMap((k) => [base[k], tuned[k]])).filter(Boolean);
-    const ends = shown.flatMap((s) => [...s.high, ...s.value]).filter(known);
-    const top = Math.max(unit === "%" ? 1 : 0.1, ...ends) * 1.04;
-    for (const keys of groups) {
+    const tops = scales(groups.map((keys) => most(keys.flatMap((k) => [base[k], tuned[k]]))), unit);
+    const differ = new Set(tops).size > 1;
+    byId("lens-scales").hidden = !differ;
+    byId("lens-scales").textContent = differ ? `Not all panels have the same axis: each title says to where its axis reaches. ` +
+      "Panels with the same number can be compared by eye, the others by their numbers." : "";
+    for (const [place, keys] of groups.entries()) {
+      const top = tops[place];
       const name = keys.length > 1 ? lens.languages[keys[0].split(" ")[1]] : named(keys[0]);
       const panel = add(grid, "div");
       panel.className = "panel";
-      add(add(panel, "h3"), "bdi", name);
+      const head = add(panel, "h3");
+      add(head, "bdi", name);
+      if (differ) add(head, "small", ` to\u00a0${top}${unit === "%" ? "\u00a0%" : `\u00a0${unit}`}`);
       const plot = add(panel, "div");
       plot.className = "plot";
       plot.style.height = "164px";
@@ -89,7 +109,7 @@ babelscope.unpack("lens").then((lens) => {
       }
       draw(plot, { data, layout: {
         margin: { l: 32, r: 8, t: 6, b: 42 }, xaxis: { title: "depth", showgrid: false },
-        yaxis: { range: [0, top], showgrid: true, nticks: 4, ticksuffix: "" },
+        yaxis: { range: [0, top * 1.04], showgrid: true, nticks: 4, ticksuffix: "" },
       } });
     }
   };
@@ -131,7 +151,7 @@ babelscope.unpack("lens").then((lens) => {
       layout: {
         height, plot_bgcolor: "@nodata", margin: { l: 20 + 6.6 * Math.max(...names.map((n) => n.length)), r: 8, t: 6, b: 44 },
         xaxis: { title: "depth", showgrid: false, dtick: depths.length > 16 ? 5 : 1 },
-        yaxis: { tickvals: rows.map((_, i) => i), ticktext: names.map(isolate), autorange: "reversed" },
+        yaxis: { tickvals: rows.map((_, i) => i), ticktext: names.map(isolate), range: [rows.length - 0.5, -0.5] },
       },
     });
   };
@@ -226,6 +246,9 @@ babelscope.unpack("lens").then((lens) => {
     const rest = all.filter((k) => !main.includes(k));
     const groups = gold ? few.map((k) => [k, k.replace("gold_in", "own_gold")]) : [...few, ...rest].map((k) => [k]);
     curves(added ? [] : groups, base, after, unit);
+    const left = added ? 0 : (gold ? main.filter((k) => k.startsWith("gold_in")) : main).length - few.length;
+    byId("lens-left").hidden = !left;
+    byId("lens-left").textContent = left ? `Drawn are the ${few.length} languages that ${chosen("variant") ? "changed the most" : "have the most"}, the questions’ and the source’s own among them; the ${left} other${left > 1 ? "s are" : " is"} in the table.` : "";
     byId("lens-lines").hidden = added;
     heat("lens-added", all, added ? (chosen("variant") ? after : base) : {});
     heat("lens-heat", all, difference);

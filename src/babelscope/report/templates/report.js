@@ -140,6 +140,28 @@ const babelscope = (() => {
     });
   }
 
+  // A table that is wider than its box says so, and fades where it goes on.
+  const ROOM = 2;
+  const cue = (box) => {
+    const [right, below] = [box.scrollWidth - box.clientWidth, box.scrollHeight - box.clientHeight];
+    box.classList.toggle("more-right", right > ROOM && box.scrollLeft < right - ROOM);
+    box.classList.toggle("more-below", below > ROOM && box.scrollTop < below - ROOM);
+    box.nextElementSibling.hidden = right <= ROOM;
+  };
+  const cues = new ResizeObserver((entries) => {
+    for (const box of new Set(entries.map((e) => e.target.closest(".scroll, .lens-scroll")))) cue(box);
+  });
+  for (const box of document.querySelectorAll(".scroll, .lens-scroll")) {
+    const told = document.createElement("p");
+    told.className = "goes-on";
+    told.textContent = "Goes on to the right: scroll sideways →";
+    told.hidden = true;
+    box.after(told);
+    box.addEventListener("scroll", () => cue(box), { passive: true });
+    cues.observe(box);
+    for (const inner of box.children) cues.observe(inner);
+  }
+
   const forget = (element) => { Plotly.purge(element); drawn.delete(element); };
   return { add, byId, colour, draw, fill, forget, modified, parts, plain, put, read, unpack };
 })();
