@@ -23,17 +23,17 @@ def produced_language(
 ) -> str:
     """Return the code of the language that an answer came in, or `UNDECIDED` or `NO_LETTERS`.
 
-    An exact answer (MLQA match) came in the language that was asked for; any other is decided by
-    `language_of_answer`, whose verdict is that of the cause where the cause needed it. `study` are
-    the languages that may be meant (None: every known one). Empty answers and those of digits and
-    punctuation have no letters.
+    An exact answer (MLQA match in NFC) came in the language that was asked for; any other is
+    decided by `language_of_answer`, whose verdict is that of the cause where the cause needed it.
+    `study` are the languages that may be meant (None: every known one). Empty answers and those of
+    digits and punctuation have no letters.
 
     Raises:
         LanguageError: a language is unknown.
     """
     if not letters_by_script(prediction):
         return NO_LETTERS
-    if scores.mlqa_em:
+    if scores.exact:
         return language(example.language).code
     if cause.language is not None or cause.language_undecided:
         return cause.language or UNDECIDED

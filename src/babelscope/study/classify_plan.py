@@ -22,7 +22,8 @@ class ClassifyPlan:
     even rows (the odd ones are then the test set); without a dev set every fifth context of the
     training set is one. `models` replaces the study's model, `targets` its targets. `train_items`
     and `test_items` cut the sets to their first items (0: all). `beside_paper` sets the second
-    paper's printed numbers beside the table.
+    paper's printed numbers beside the table. `repair` takes an I- tag without its beginning as B-,
+    which makes IOB2 of IOB1.
 
     Raises:
         SettingError: a value is unknown, or the method cannot do the task.
@@ -40,6 +41,7 @@ class ClassifyPlan:
     train_items: int = 0
     test_items: int = 0
     beside_paper: bool = False
+    repair: bool = False
 
     def __post_init__(self) -> None:
         """Check what can be checked before data or models are read."""
@@ -82,6 +84,7 @@ def classify_plan(table: Table, folders: Mapping[str, str]) -> ClassifyPlan:
         train_items=table.integer("train_items", 0, low=0),
         test_items=table.integer("test_items", 0, low=0),
         beside_paper=table.switch("beside_paper", False),
+        repair=table.switch("repair", False),
     )
     table.done()
     return plan

@@ -28,7 +28,7 @@ from babelscope.study.score_table import SCORES_VERSION, score_table
 from babelscope.study.scores import CellScores, group_cells, guessing
 
 COMPLETE = "complete.json"
-OUTPUT_VERSION = "7"
+OUTPUT_VERSION = "8"
 """Raised whenever the same answers may give other tables than before."""
 
 MAP_QUALITY = ("nats", "uniform_nats", "accuracy", "ece")
