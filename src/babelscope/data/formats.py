@@ -20,6 +20,8 @@ from babelscope.data.json_values import identity, is_gap, is_record_text, shown,
 from babelscope.errors import DataError
 
 NO_START = -1
+ID_NAMES = ("id", "qid", "question_id", "example_id", "idx", "guid", "uid", "_id")
+"""How files name a question's id; the first that is there counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def _flat(place: str, item: dict[str, Any]) -> RawQuestion:
     impossible = truth(place, "is_impossible", item.get("is_impossible"))
     golds = () if impossible else _golds(place, item)
     return RawQuestion(
-        identity(place, "id", item.get("id")),
+        identity(place, *next(((n, item[n]) for n in ID_NAMES if n in item), ("id", None))),
         _field(item, "context", str, place),
         _field(item, "question", str, place),
         golds,

@@ -131,7 +131,7 @@ def _read(data: str, language: str, split: str, *, labelled: bool) -> TextSet:
         if own in items:
             raise DataError(where, expected="a new id", found=repr(own))
         if labelled and not label:
-            raise DataError(where, expected="a label", found="nothing")
+            raise DataError(where, expected="a label", found="nothing, a gap")
         items[own] = replace(item, id=own, label=label)
     if not items:
         counts = ", ".join(f"{reason} {n}" for reason, n in dropped.items())

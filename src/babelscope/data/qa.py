@@ -172,6 +172,11 @@ def _sorted(counts: Counter[str]) -> Mapping[str, int]:
     return dict(sorted(counts.items()))
 
 
+def set_counts(questions: QuestionSet) -> dict[str, object]:
+    """Return what a command tells of the set that it reads: `dropped` and `noted`, by reason."""
+    return {"dropped": dict(questions.dropped), "noted": dict(questions.noted)}
+
+
 def check_disjoint(train: QuestionSet, test: QuestionSet) -> None:
     """Make sure that a training and a test set share neither an id nor a context (in NFC).
 

@@ -27,6 +27,7 @@ from babelscope.study.schedule import (
     tunings,
 )
 from babelscope.study.section_costs import section_readings
+from babelscope.study.set_counts import material_counts
 from babelscope.study.work import cell_name
 
 SAMPLED = 20
@@ -67,6 +68,7 @@ def estimate_cost(plan: StudyPlan, materials: Materials | None = None) -> dict[s
         "model": plan.model.name,
         "parameters": parameters,
         "adapters": tunings(plan),
+        "left_out_or_noted": material_counts(materials),
         "cells": [cell_name(cell) for cell in planned_cells(plan)],
         "cost": rows,
         "petaflops": sum(flops.values()) / 1e15,

@@ -26,6 +26,7 @@ from babelscope.study.quality_table import quality_table
 from babelscope.study.schedule import bases, planned_cells, tunings
 from babelscope.study.score_table import SCORES_VERSION, score_table
 from babelscope.study.scores import CellScores, group_cells, guessing
+from babelscope.study.set_counts import material_counts
 
 COMPLETE = "complete.json"
 OUTPUT_VERSION = "8"
@@ -138,6 +139,7 @@ def write_plan(
             "model": model,
             "targets": list(plan.targets),
             "sources": sources,
+            "left_out_or_noted": material_counts(materials),
             "recipes": [r.name for r in plan.recipes],
             "seeds": list(plan.seeds),
             "main_measure": plan.measure,

@@ -12,7 +12,7 @@ from babelscope.adapt.recipes import Recipe, change, find_recipe, rendering_of
 from babelscope.adapt.saving import Saving
 from babelscope.adapt.tuning import tune
 from babelscope.data.prompts import TEMPLATES
-from babelscope.data.qa import first, read_qa
+from babelscope.data.qa import first, read_qa, set_counts
 from babelscope.errors import AdapterError, SettingError
 from babelscope.languages import language as find_language
 from babelscope.models.adapters import (
@@ -119,6 +119,7 @@ def tune_step(
         "first_loss_nats": final.loss_curve[0],
         "last_loss_nats": final.loss_curve[-1],
         **final.counts,
+        **set_counts(questions),
     }
 
 
@@ -143,7 +144,7 @@ def answer_step(
     counts = read_counts(folder)
     write_jsonl(out, [answer_row(a) for a in read_answers(folder / "answers.jsonl")])
     shutil.rmtree(work, ignore_errors=True)
-    return {"out": str(out), **asdict(counts), "dropped": dict(questions.dropped)}
+    return {"out": str(out), **asdict(counts), **set_counts(questions)}
 
 
 def questions_step(data: str, language: str, limit: int, split: str) -> QuestionSet:
