@@ -110,7 +110,7 @@ def label(place: str, value: object) -> str:
     """Return a label as text, "" for a gap: 1.0 is 1, true is "true".
 
     Raises:
-        DataError: it is a list, a record or a broken number.
+        DataError: it is a list or a record.
     """
     if is_gap(value) or (isinstance(value, str) and value.strip().lower() in GAP_WORDS):
         return ""
@@ -118,8 +118,8 @@ def label(place: str, value: object) -> str:
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if not isinstance(value, (str, int)):
-        raise DataError(place, expected="a label, a word or whole number", found=shown(value))
+    if not isinstance(value, (str, int, float)):
+        raise DataError(place, expected="a label, a word or a number", found=shown(value))
     return value.strip() if isinstance(value, str) else str(value)
 
 
