@@ -71,7 +71,7 @@ def read_published(path: Path) -> Arrays:
 
 
 def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""))
+    reader = csv.reader(io.StringIO(read_text(path, may_be_empty=True), newline=""))
     try:
         lines = [(reader.line_num, cells) for cells in reader if cells]
     except csv.Error as error:
