@@ -18,6 +18,7 @@ LAYERS = (
     "errors",
     "records",
     "identity",
+    "reading",
     "store",
     "portable",
     "languages",

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from babelscope.errors import StoreError
+from babelscope.reading import lines_of, read_text
 
 FINISHED = "finished.json"
 
@@ -95,18 +96,14 @@ def read_jsonl(path: Path) -> list[object]:
     Raises:
         StoreError: the file is missing, or a line is broken.
     """
-    try:
-        # not splitlines(): it would also break at the U+2028 that a text may hold
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(str(path), expected="UTF-8 JSON lines", found=str(error)) from error
+    text = read_text(path, error=StoreError, may_be_empty=True)
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines_of(text), 1):
         if not line.strip():
             continue
         try:
             rows.append(json.loads(line))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StoreError(f"{path} line {number}", expected="JSON", found=str(error)) from error
     return rows
 

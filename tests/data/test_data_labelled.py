@@ -49,7 +49,7 @@ def test_json_lines_and_numbers_as_labels(tmp_path: Path) -> None:
     [
         ("a\tb\n", "a head with text and label"),
         ("text\tlabel\na\tb\tc\n", r"line 2: expected 2 columns, found 3"),
-        ("text\tlabel\na\t\n", r"row 1: expected a label, found nothing"),
+        ("text\tlabel\na\t\n", r"line 2: expected a label, found nothing"),
         ("text\tlabel\n", "expected labelled texts, found none"),
         ("id\ttext\tlabel\n1\ta\tx\n1\tb\tx\n", r"line 3: expected a new id, found '1'"),
         ('{"text": "a"}\n{"text": "b"}', r"expected a column label or category"),

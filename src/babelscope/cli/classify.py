@@ -39,6 +39,9 @@ class ClassifyOptions:
     ] = 0
     settings: Settings = ()
     store: Annotated[Path | None, Parameter(help="Where trainings are kept.")] = None
+    repair_tags: Annotated[
+        bool, Parameter(negative="", help="Take an I- tag without its beginning as B- (IOB1).")
+    ] = False
     beside_paper: Annotated[
         bool, Parameter(negative="", help="Set arXiv:2502.04269's printed numbers beside.")
     ] = False
@@ -80,6 +83,7 @@ def classify(
         train_items=asked.train_items,
         test_items=asked.limit,
         beside_paper=asked.beside_paper,
+        repair=asked.repair_tags,
     )
     choice = ModelPlan(model, loading.revision, loading.dtype, loading.device)
     with counting("classify", quiet=as_json) as progress:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from babelscope.data.naming import languages_in
 from babelscope.data.patterns import is_file, is_folder
-from babelscope.data.sources import AtlasSplit, listed, locate, read_text
-from babelscope.data.texts import PAIRS, read_lines
+from babelscope.data.sources import AtlasSplit, listed, locate
+from babelscope.data.texts import PAIRS, file_lines, read_lines
 from babelscope.errors import DataError
 from babelscope.languages import Language, language_or_none
 from babelscope.languages import language as find_language
@@ -76,7 +76,7 @@ def _filled(data: str, codes: Sequence[str]) -> dict[str, Side]:
     files = {code: _file(data, code) for code in codes}
     if Path(data).suffix == TREEBANK:
         return {code: _treebank(path) for code, path in files.items()}
-    return _aligned({code: _lines(path) for code, path in files.items()}, data, [])
+    return _aligned({code: file_lines(path) for code, path in files.items()}, data, [])
 
 
 def _file(data: str, code: str) -> Path:
@@ -84,10 +84,6 @@ def _file(data: str, code: str) -> Path:
     if not isinstance(place, Path):
         raise DataError(data, expected="files", found=str(place))
     return place
-
-
-def _lines(path: Path) -> list[str]:
-    return [line.strip() for line in read_text(path).rstrip("\r\n").split("\n")]
 
 
 def _aligned(
@@ -112,7 +108,7 @@ def _articles(folder: Path) -> list[str]:
     path = folder.parent / f"metadata_{folder.name}.tsv"
     if not path.is_file():
         return []
-    head, *rows = _lines(path)
+    head, *rows = file_lines(path)
     names = head.split("\t")
     return [row.split("\t")[names.index("URL")] for row in rows] if "URL" in names else []
 
@@ -140,7 +136,7 @@ def _pairs(files: Sequence[Path], codes: Sequence[str], folder: Path) -> dict[st
                 expected=f"both files of {codes[0]} and {code}",
                 found=listed([path.name for path in sides.values()] or [p.name for p in files]),
             )
-        lines = {c: _lines(sides[c]) for c in (codes[0], code)}
+        lines = {c: file_lines(sides[c]) for c in (codes[0], code)}
         found[f"{folder.name} {codes[0]}-{code}"] = _aligned(lines, str(folder), [])
     return found
 
@@ -178,7 +174,7 @@ def _treebank(path: Path) -> Side:
     contexts: dict[str, str] = {}
     identity = document = ""
     repeated = 0
-    for line in _lines(path):
+    for line in file_lines(path):
         key, equals, value = line.removeprefix("#").partition("=")
         if not line.startswith("#") or not equals:
             continue
@@ -212,7 +208,7 @@ def _two_columns(files: Mapping[str, Path], codes: Sequence[str], data: str) -> 
     for code, path in files.items():
         texts: dict[str, str] = {}
         repeated = 0
-        for number, line in enumerate(_lines(path), 1):
+        for number, line in enumerate(file_lines(path), 1):
             if not line:
                 continue
             cells = [cell.strip() for cell in line.split("\t")]

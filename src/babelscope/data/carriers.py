@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from babelscope.data.sources import read_text
 from babelscope.errors import DataError, SettingError
 from babelscope.languages import language as find_language
+from babelscope.reading import lines_of, read_text
 
 WORD = "{word}"
 ANY = ""
@@ -42,7 +42,7 @@ def read_carriers(carrier: str, data: str, codes: Sequence[str]) -> dict[str, di
         return {code: atlas_tasks.carriers(code) for code in codes}
     path = Path(carrier)
     found: dict[str, dict[str, str]] = {}
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(lines_of(read_text(path)), 1):
         code, tab, sentence = line.partition("\t")
         if not line.strip():
             continue

@@ -10,14 +10,18 @@ The form is told by an item's structure, never by a file's name:
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from babelscope.data.json_values import identity, is_gap, is_record_text, shown, truth
 from babelscope.errors import DataError
 
 NO_START = -1
+ID_NAMES = ("id", "qid", "question_id", "example_id", "idx", "guid", "uid", "_id")
+"""How files name a question's id; the first that is there counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ def raw_questions(place: str, item: Any) -> Iterator[RawQuestion]:
             yield from raw_questions(f"{place} [{number}]", part)
         return
     if not isinstance(item, dict):
-        raise DataError(place, expected="a question record", found=_kind(item))
+        raise DataError(place, expected="a question record", found=shown(item))
     for collection in ("data", "examples", "paragraphs"):
         if collection in item:
             parts = _field(item, collection, list, place)
@@ -73,19 +77,20 @@ def _paragraph(place: str, item: dict[str, Any]) -> Iterator[RawQuestion]:
     for number, question in enumerate(_field(item, "qas", list, place)):
         here = f"{place} qas [{number}]"
         if not isinstance(question, dict):
-            raise DataError(here, expected="a question record", found=_kind(question))
+            raise DataError(here, expected="a question record", found=shown(question))
         yield _flat(here, {**question, "context": context})
 
 
 def _flat(place: str, item: dict[str, Any]) -> RawQuestion:
-    golds = () if item.get("is_impossible") is True else _golds(place, item)
+    impossible = truth(place, "is_impossible", item.get("is_impossible"))
+    golds = () if impossible else _golds(place, item)
     return RawQuestion(
-        _identity(place, item, "id"),
+        identity(place, *next(((n, item[n]) for n in ID_NAMES if n in item), ("id", None))),
         _field(item, "context", str, place),
         _field(item, "question", str, place),
         golds,
         _optional_text(item, "lang") or _optional_text(item, "language"),
-        _identity(place, item, "context_id"),
+        identity(place, "context_id", item.get("context_id")),
         _optional_text(item, "kind"),
     )
 
@@ -94,7 +99,7 @@ def _golds(place: str, item: dict[str, Any]) -> tuple[tuple[str, int], ...]:
     if "answers" not in item and "answer" not in item:
         raise DataError(place, expected="answers", found=", ".join(map(str, item)))
     answers = item.get("answers", item.get("answer"))
-    if answers is None:
+    if is_gap(answers):
         return ()
     if isinstance(answers, dict) and isinstance(answers.get("text"), list):
         starts = answers.get("answer_start")
@@ -110,15 +115,33 @@ def _golds(place: str, item: dict[str, Any]) -> tuple[tuple[str, int], ...]:
 
 
 def _gold(place: str, answer: Any) -> tuple[str, int]:
-    if isinstance(answer, str):
-        return answer, NO_START
-    text = answer.get("text") if isinstance(answer, dict) else None
+    record = answer if isinstance(answer, dict) else {"text": answer}
+    text = record.get("text")
     if not isinstance(text, str):
         raise DataError(
-            f"{place} answers", expected="texts, or records with a text", found=_kind(answer)
+            f"{place} answers", expected="texts, or records with a text", found=shown(answer)
         )
-    start = answer.get("answer_start")
-    return text, start if isinstance(start, int) and start >= 0 else NO_START
+    if is_record_text(text):
+        raise DataError(
+            f"{place} answers",
+            expected="texts, or records with a text",
+            found=f"the text of a record or list, {text[:40]!r}",
+            remedy="write it as JSON, not as a text",
+        )
+    return text, _start(place, record.get("answer_start"))
+
+
+def _start(place: str, value: Any) -> int:
+    """Return a place in the context, `NO_START` for none: a gap, or a negative number."""
+    if is_gap(value) or value == "":
+        return NO_START
+    if isinstance(value, str) and re.fullmatch(r"-?\d+(\.0+)?", value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+        raise DataError(
+            f"{place} answers", expected="answer_start, a whole number", found=shown(value)
+        )
+    return int(value) if value >= 0 else NO_START
 
 
 def _tydi_document(place: str, item: dict[str, Any]) -> RawQuestion:
@@ -150,7 +173,7 @@ def _tydi_document(place: str, item: dict[str, Any]) -> RawQuestion:
             place, expected="annotations of TyDi QA's primary task", found=repr(error)
         ) from error
     return RawQuestion(
-        _identity(place, item, "example_id"),
+        identity(place, "example_id", item.get("example_id")),
         context,
         _field(item, "question_text", str, place),
         tuple(found),
@@ -166,23 +189,10 @@ def _field(item: dict[str, Any], name: str, kind: type, place: str) -> Any:
     value = item.get(name)
     if not isinstance(value, kind):
         expected = f"{name}, a {'list' if kind is list else 'text'}"
-        raise DataError(place, expected=expected, found=_kind(value))
+        raise DataError(place, expected=expected, found=shown(value))
     return value
-
-
-def _identity(place: str, item: dict[str, Any], name: str) -> str:
-    value = item.get(name)
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise DataError(place, expected=f"{name}, a text or a whole number", found=_kind(value))
-    return str(value).strip()
 
 
 def _optional_text(item: dict[str, Any], name: str) -> str:
     value = item.get(name)
     return value if isinstance(value, str) else ""
-
-
-def _kind(value: Any) -> str:
-    return "nothing" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"

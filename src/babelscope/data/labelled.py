@@ -14,16 +14,21 @@ from pathlib import Path
 
 from babelscope.data import atlas
 from babelscope.data.hub import read_hub_items
-from babelscope.data.sources import (
-    AtlasSplit,
-    HubSet,
-    locate,
-    read_json_items,
-    read_text,
+from babelscope.data.json_values import (
+    begins_json,
+    flat_items,
+    identity,
+    is_gap,
+    plain_labels,
+    row_ids,
+    shown,
 )
+from babelscope.data.json_values import label as label_of
+from babelscope.data.sources import AtlasSplit, HubSet, locate, read_json_items
 from babelscope.data.texts import read_lines
 from babelscope.errors import DataError
 from babelscope.languages import language as find_language
+from babelscope.reading import lines_of, read_text
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "index_id", "idx", "guid"),
@@ -35,6 +40,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 PAWSX = ("text", "second", "label")
 EMPTY = "empty text"
+NO_ID = "no id"
 EMPTY_TEXTS = ("", "NS")
 
 
@@ -62,20 +68,17 @@ class TextSet:
 def read_labelled(data: str, language: str, split: str = "test") -> TextSet:
     """Read labelled texts of a language: atlas, a file, a folder, a pattern or a Hub name.
 
-    Atlas's texts are single facts, labelled by the fact's kind (currency, language, ...). A row
-    without an id takes its number. Rows with an empty text (PAWS-X writes NS where a translation
-    is missing) are dropped and counted.
+    Atlas's texts are single facts, labelled by the fact's kind (currency, language, ...). Rows
+    without ids take their numbers. Rows with an empty text (PAWS-X writes NS where a translation
+    is missing) are dropped and counted, as are those without an id where most have one. Labels and
+    ids that went through a data frame are what they were: 1.0 is 1.
 
     Raises:
-        DataError: a column is missing, a row has too many or too few, a label is empty, an id
-            repeats, or there is no row.
+        DataError: a column is missing, a row has too many or too few, a label is empty or NaN, an
+            id repeats, or there is no row.
         LanguageError: the language is unknown.
     """
-    found = _read(data, language, split)
-    for number, item in enumerate(found.items, 1):
-        if not item.label:
-            raise DataError(f"{found.name} row {number}", expected="a label", found="nothing")
-    return found
+    return _read(data, language, split, labelled=True)
 
 
 def read_by_language(data: str, language: str, split: str = "test") -> TextSet:
@@ -95,7 +98,7 @@ def read_by_language(data: str, language: str, split: str = "test") -> TextSet:
         dropped = {EMPTY: len(lines) - len(items)} if len(items) < len(lines) else {}
         found = TextSet(folder.name, code, items, dropped)
     else:
-        found = _read(data, language, split)
+        found = _read(data, language, split, labelled=False)
     return replace(found, items=tuple(replace(i, label=code, second="") for i in found.items))
 
 
@@ -108,27 +111,38 @@ def _lines(lines: list[str], code: str) -> tuple[TextItem, ...]:
     return tuple(TextItem(f"{n:05d}", line, code) for n, line in enumerate(lines) if line)
 
 
-def _read(data: str, language: str, split: str) -> TextSet:
+def _read(data: str, language: str, split: str, *, labelled: bool) -> TextSet:
     code = find_language(language).code
     place = locate(data, language, split)
     if isinstance(place, AtlasSplit):
         return TextSet(f"atlas:{place.split}", code, _atlas(code, place.split))
     name = place.name
-    rows = read_hub_items(place, language) if isinstance(place, HubSet) else _rows(place)
+    rows = list(read_hub_items(place, language) if isinstance(place, HubSet) else _rows(place))
+    read = [_item(where, row) for where, row in rows]
+    ids, noted = row_ids([item.id for item in read])
+    labels = plain_labels([item.label for item in read])
     items: dict[str, TextItem] = {}
     dropped: Counter[str] = Counter()
-    for number, (where, row) in enumerate(rows):
-        item = _item(where, row, number)
+    for (where, row), item, own, label in zip(rows, read, ids, labels, strict=True):
         texts = (item.text, item.second) if _pair(row) else (item.text,)
-        if any(text in EMPTY_TEXTS for text in texts):
-            dropped[EMPTY] += 1
+        if reason := _reason_to_drop(own, texts):
+            dropped[reason] += 1
             continue
-        if item.id in items:
-            raise DataError(where, expected="a new id", found=repr(item.id))
-        items[item.id] = item
+        if own in items:
+            raise DataError(where, expected="a new id", found=repr(own))
+        if labelled and not label:
+            raise DataError(where, expected="a label", found="nothing, a gap")
+        items[own] = replace(item, id=own, label=label)
     if not items:
-        raise DataError(data, expected="labelled texts", found="none")
-    return TextSet(name, code, tuple(items.values()), dict(dropped))
+        counts = ", ".join(f"{reason} {n}" for reason, n in dropped.items())
+        raise DataError(data, expected="labelled texts", found=counts or "none")
+    return TextSet(name, code, tuple(items.values()), dict(dropped), noted)
+
+
+def _reason_to_drop(identity: str, texts: tuple[str, ...]) -> str:
+    if any(text in EMPTY_TEXTS for text in texts):
+        return EMPTY
+    return "" if identity else NO_ID
 
 
 def _atlas(code: str, split: str) -> tuple[TextItem, ...]:
@@ -145,15 +159,10 @@ def _atlas(code: str, split: str) -> tuple[TextItem, ...]:
 def _rows(path: Path) -> Iterator[tuple[str, object]]:
     """Yield a file's rows as mappings of column to value, each with its place."""
     text = read_text(path)
-    if text.lstrip()[:1] in ("{", "["):
-        for place, item in read_json_items(path):
-            if isinstance(item, list):
-                yield from ((f"{place} [{n}]", part) for n, part in enumerate(item))
-            else:
-                yield place, item
+    if begins_json(text):
+        yield from flat_items(read_json_items(path))
         return
-    # not splitlines(): U+2028 may stand inside a text
-    lines = [(n, line.rstrip("\r")) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    lines = [(n, line) for n, line in enumerate(lines_of(text), 1) if line.strip()]
     head = lines[0][1].split("\t")
     known = {name for names in COLUMNS.values() for name in names}
     if len(set(head) & known) >= 2:
@@ -172,23 +181,37 @@ def _rows(path: Path) -> Iterator[tuple[str, object]]:
         yield where, dict(zip(head, values, strict=True))
 
 
-def _item(where: str, row: object, number: int) -> TextItem:
+def _item(where: str, row: object) -> TextItem:
+    """Return a row as it is written: gaps are empty texts, a number is the text of it."""
     if not isinstance(row, dict):
         raise DataError(where, expected="text and label", found=type(row).__name__)
-    label, text = _value(row, "label"), _value(row, "text")
-    if text is None or label is None:
-        missing = "text" if text is None else "label"
-        raise DataError(
-            where,
-            expected=f"a column {' or '.join(COLUMNS[missing])}",
-            found=", ".join(map(str, row)),
-        )
-    return TextItem(_value(row, "id") or f"{number:05d}", text, label, _value(row, "second") or "")
+    for wanted in ("text", "label"):
+        if not any(name in row for name in COLUMNS[wanted]):
+            raise DataError(
+                where,
+                expected=f"a column {' or '.join(COLUMNS[wanted])}",
+                found=", ".join(map(str, row)),
+            )
+    return TextItem(
+        identity(where, "id", _value(row, "id")),
+        _text(where, row, "text"),
+        label_of(where, _value(row, "label")),
+        _text(where, row, "second"),
+    )
 
 
-def _value(row: Mapping[str, object], wanted: str) -> str | None:
-    value = next((row[name] for name in COLUMNS[wanted] if row.get(name) is not None), None)
-    return None if value is None else str(value).strip()
+def _text(where: str, row: Mapping[str, object], wanted: str) -> str:
+    value = _value(row, wanted)
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise DataError(where, expected=f"a {wanted}", found=shown(value))
+    return str(value).strip()
+
+
+def _value(row: Mapping[str, object], wanted: str) -> object:
+    """Return the first of a row's columns that means what is wanted and is no gap."""
+    return next((row[name] for name in COLUMNS[wanted] if not is_gap(row.get(name))), None)
 
 
 def _pair(row: object) -> bool:

@@ -8,8 +8,8 @@ The form is told by the file's content, never by its name:
     {"premise", "hypothesis", "label"}      JSON, JSON lines, the Hub; IndoNLI's e, n, c
                                             (Mahendra et al., 2021)
 
-Tabs part columns and nothing quotes them. Where a row has no id its number, from 0, is its id: the
-same row is then the same item in all languages.
+Tabs part columns and nothing quotes them. Where rows have no ids their numbers, from 0, are their
+ids: the same row is then the same item in all languages.
 """
 
 from __future__ import annotations
@@ -22,9 +22,22 @@ from types import MappingProxyType
 
 from babelscope.data.atlas_tasks import inferences
 from babelscope.data.hub import read_hub_items
-from babelscope.data.sources import AtlasSplit, HubSet, listed, locate, read_json_items, read_text
-from babelscope.errors import DataError, LanguageError
+from babelscope.data.json_values import (
+    WHOLE,
+    begins_json,
+    flat_items,
+    identity,
+    is_gap,
+    row_ids,
+    shown,
+)
+from babelscope.data.json_values import label as label_of
+from babelscope.data.language_fields import named_so
+from babelscope.data.sources import AtlasSplit, HubSet, listed, locate, read_json_items
+from babelscope.errors import DataError
+from babelscope.languages import Language
 from babelscope.languages import language as find_language
+from babelscope.reading import lines_of, read_text
 from babelscope.records import LABELS, Inference
 
 SPELLINGS = MappingProxyType(
@@ -46,6 +59,7 @@ COLUMNS = MappingProxyType(
     }
 )
 NO_LABEL, REPEATED, OTHER_LANGUAGE = "no agreed label", "repeated id", "another language"
+NO_ID = "no id"
 
 Row = tuple[str, Mapping[str, str]]
 """A row's place for messages, and its fields by the names of `COLUMNS`."""
@@ -55,7 +69,7 @@ Row = tuple[str, Mapping[str, str]]
 class InferenceSet:
     """The items of one data set in one language, and what was left out of them.
 
-    `dropped` counts the rows that were left out, by reason; `noted` is empty so far.
+    `dropped` counts the rows that were left out, by reason; `noted` the ids that were not used.
     """
 
     name: str
@@ -69,36 +83,41 @@ def read_inferences(data: str, language: str, split: str = "test") -> InferenceS
     """Read the items that DATA (see `sources.locate`) holds in a language, and check them.
 
     Left out and counted in `dropped`: `another language` (by the file's own column), `no agreed
-    label`, `empty premise`, `empty hypothesis`, `repeated id` (the first one stays).
+    label` (a gap too), `empty premise`, `empty hypothesis`, `no id` (where most have one) and
+    `repeated id` (the first one stays).
 
     Raises:
         DataError: the data cannot be found or read, a row lacks a column or has an unknown label
             (with its line), or nothing is left.
         LanguageError: the language is unknown.
     """
-    code = find_language(language).code
+    lang = find_language(language)
     place = locate(data, language, split)
     if isinstance(place, AtlasSplit):
-        return InferenceSet(f"atlas:{place.split}", code, tuple(inferences(code, place.split)))
+        found = tuple(inferences(lang.code, place.split))
+        return InferenceSet(f"atlas:{place.split}", lang.code, found)
     name = place.name if isinstance(place, HubSet) else place.stem
     dropped: Counter[str] = Counter()
     items: dict[str, Inference] = {}
-    for number, (where, row) in enumerate(_rows(place, language)):
-        identity = row.get("id") or f"{number:05d}"
+    rows = list(_rows(place, language))
+    ids, noted = row_ids([row.get("id", "") for _, row in rows])
+    for (where, row), own in zip(rows, ids, strict=True):
         label = _label(where, row["label"])
-        reason = _reason_to_drop(row, label, code)
-        if not reason and identity in items:
+        reason = _reason_to_drop(row, label, lang) or ("" if own else NO_ID)
+        if not reason and own in items:
             reason = REPEATED
         if reason:
             dropped[reason] += 1
             continue
-        items[identity] = Inference(identity, code, row["premise"], row["hypothesis"], label)
+        items[own] = Inference(own, lang.code, row["premise"], row["hypothesis"], label)
     if not items:
         counts = ", ".join(f"{reason} {n}" for reason, n in sorted(dropped.items()))
         raise DataError(
-            f"{data} for {code}", expected="premises with hypotheses and labels", found=counts
+            f"{data} for {lang.code}", expected="premises with hypotheses and labels", found=counts
         )
-    return InferenceSet(name, code, tuple(items.values()), dict(sorted(dropped.items())))
+    return InferenceSet(
+        name, lang.code, tuple(items.values()), dict(sorted(dropped.items())), noted
+    )
 
 
 def are_parallel(one: Sequence[Inference], other: Sequence[Inference]) -> bool:
@@ -113,18 +132,14 @@ def _rows(place: Path | HubSet, language: str) -> Iterator[Row]:
         yield from _json_rows(read_hub_items(place, language))
         return
     text = read_text(place)
-    if text.lstrip()[:1] in ("{", "["):
+    if begins_json(text):
         yield from _json_rows(read_json_items(place))
     else:
         yield from _tab_rows(place, text)
 
 
 def _json_rows(items: Iterator[tuple[str, object]]) -> Iterator[Row]:
-    for where, item in items:
-        if isinstance(item, list):
-            parts = ((f"{where} [{number}]", part) for number, part in enumerate(item))
-            yield from _json_rows(parts)
-            continue
+    for where, item in flat_items(items):
         if not isinstance(item, dict):
             raise DataError(where, expected="an inference record", found=repr(item)[:40])
         named = {str(key).lower(): value for key, value in item.items()}
@@ -136,14 +151,21 @@ def _used(name: str) -> bool:
 
 
 def _text(where: str, name: str, value: object) -> str:
+    """Return a field's text, "" for a gap; 1.0 is 1 where an id or a label is meant."""
+    if name in COLUMNS["id"]:
+        return identity(where, name, value)
+    if name in COLUMNS["label"]:
+        return label_of(where, value)
+    if is_gap(value):
+        return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise DataError(where, expected=f"{name}, a text or a number", found=repr(value)[:40])
+        raise DataError(where, expected=f"{name}, a text or a number", found=shown(value))
     return str(value)
 
 
 def _tab_rows(path: Path, text: str) -> Iterator[Row]:
     """Yield the rows of a file of tabs; lines that hold nothing are passed over."""
-    lines = [(n, line.rstrip("\r")) for n, line in enumerate(text.split("\n"), 1)]
+    lines = enumerate(lines_of(text), 1)
     filled = [(n, line.split("\t")) for n, line in lines if line.strip()]
     head = [name.strip().lower() for name in filled[0][1]]
     named = any(name in head for name in COLUMNS["premise"])
@@ -176,9 +198,9 @@ def _fields(where: str, given: Mapping[str, str]) -> dict[str, str]:
 
 def _label(where: str, written: str) -> str:
     """Return the label that a data set's spelling means, "" where there is none."""
-    if written in UNLABELLED:
+    if WHOLE.sub(r"\1", written) in UNLABELLED:
         return ""
-    label = SPELLINGS.get(written.lower())
+    label = SPELLINGS.get(WHOLE.sub(r"\1", written.lower()))
     if label is None:
         raise DataError(
             where, expected=f"a label ({', '.join(LABELS)}, or e, n, c)", found=repr(written)
@@ -186,18 +208,11 @@ def _label(where: str, written: str) -> str:
     return label
 
 
-def _reason_to_drop(row: Mapping[str, str], label: str, code: str) -> str:
-    if "language" in row and _code(row["language"]) != code:
+def _reason_to_drop(row: Mapping[str, str], label: str, lang: Language) -> str:
+    if row.get("language") and not named_so(row["language"], lang):
         return OTHER_LANGUAGE
     if not label:
         return NO_LABEL
     if not row["premise"]:
         return "empty premise"
     return "" if row["hypothesis"] else "empty hypothesis"
-
-
-def _code(written: str) -> str:
-    try:
-        return find_language(written).code
-    except LanguageError:
-        return written

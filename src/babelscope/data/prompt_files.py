@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from babelscope.data.json_values import identity, is_gap
 from babelscope.errors import DataError
 from babelscope.store import read_jsonl
 
@@ -45,9 +46,9 @@ def _prompt(where: str, row: object) -> RawPrompt:
     values = {}
     for key, needed in KEYS.items():
         value = row.get(key)
-        if isinstance(value, int) and not isinstance(value, bool) and key == "id":
-            value = str(value)
-        if value is None and not needed:
+        if key == "id" and isinstance(value, (int, float)) and not isinstance(value, bool):
+            value = identity(where, key, value) or None
+        if is_gap(value) and not needed:
             continue
         if not isinstance(value, str) or (needed and not value):
             found = "nothing" if value is None else repr(value)

@@ -8,16 +8,17 @@ are filled: braces in a context or a question are text.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
+from babelscope.data.normal_forms import nfc
 from babelscope.errors import SettingError
 from babelscope.identity import digest
 from babelscope.languages import language
+from babelscope.reading import read_toml
 from babelscope.records import Example, QuestionSet
 
 PLACEHOLDER = re.compile(r"\{(\w*)\}")
@@ -90,12 +91,7 @@ def read_templates(path: Path) -> Mapping[str, Template]:
     Raises:
         SettingError: the file cannot be read, or a template is not as `Template` demands.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingError(str(path), expected="a readable file", found=str(error)) from error
-    except ValueError as error:  # broken TOML, or text that is not UTF-8
-        raise SettingError(str(path), expected="TOML in UTF-8", found=str(error)) from error
+    content = read_toml(path)
     tables = content.get("templates")
     if not isinstance(tables, dict) or not tables or set(content) != {"templates"}:
         raise SettingError(
@@ -166,15 +162,15 @@ def pick_demonstrations(
     if k == 0:
         return ()
     chosen: dict[str, Example] = {}
-    texts: set[str] = {example.context}
+    texts: set[str] = {nfc(example.context)}
     ranked = sorted(pool.examples, key=lambda e: (rank(seed, e.context_id), rank(seed, e.id)))
     for candidate in ranked:
         clash = candidate.id == example.id or candidate.context_id == example.context_id
-        used = candidate.context in texts or candidate.context_id in chosen
+        used = nfc(candidate.context) in texts or candidate.context_id in chosen
         if clash or used or not candidate.answers:
             continue
         chosen[candidate.context_id] = candidate
-        texts.add(candidate.context)
+        texts.add(nfc(candidate.context))
         if len(chosen) == k:
             return tuple(chosen.values())
     raise SettingError(

@@ -7,6 +7,7 @@ language. The values are an exponential moving average over prompts that was sta
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from babelscope.errors import DataError, LanguageError
 from babelscope.languages import language
+from babelscope.reading import read_text
 
 KEYS = ("step", "prompt_language", "layer")
 PERIOD = 30
@@ -69,16 +71,11 @@ def read_published(path: Path) -> Arrays:
 
 
 def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    reader = csv.reader(io.StringIO(read_text(path, may_be_empty=True), newline=""))
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            lines = [(reader.line_num, cells) for cells in reader if cells]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(str(path), expected="a CSV file in UTF-8", found=str(error)) from error
-    except OSError as error:
-        raise DataError(
-            str(path), expected="a CSV file", found=error.strerror or str(error)
-        ) from error
+        lines = [(reader.line_num, cells) for cells in reader if cells]
+    except csv.Error as error:
+        raise DataError(str(path), expected="a CSV file", found=str(error)) from error
     if len(lines) < 2:
         raise DataError(str(path), expected="a header and rows", found=f"{len(lines)} lines")
     return [name.strip() for name in lines[0][1]], lines[1:]

@@ -11,8 +11,11 @@ from typing import Any
 
 from babelscope.data.draws import check_size
 from babelscope.data.formats import RawQuestion, raw_questions
+from babelscope.data.json_values import plain_numbers
+from babelscope.data.language_fields import means
+from babelscope.data.normal_forms import is_nfc, nfc, stands_at, stands_in
 from babelscope.data.sources import AtlasSplit, HubSet, locate, read_json_items
-from babelscope.errors import DataError, LanguageError
+from babelscope.errors import DataError
 from babelscope.identity import digest
 from babelscope.languages import Language
 from babelscope.languages import language as find_language
@@ -20,6 +23,11 @@ from babelscope.records import Example, QuestionSet
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 MIN_DISTINCT_IDS = 0.5
+OTHER_SPLIT = "take another split for one of them"
+OTHER_IDS = (
+    "equal ids mean one question and its translations: take another split or, if the ids only "
+    "number the rows of each file, leave the field id out of one: ids are then made from its texts"
+)
 
 
 def read_qa(
@@ -31,12 +39,14 @@ def read_qa(
     `unanswerable` (no gold, or only blank ones; kept with `keep_unanswerable`) and `broken text`
     (half of a surrogate pair, which no file can hold). Kept and counted in `noted`, once a
     record: `span drifted` (a gold is not where its answer_start says, but elsewhere in the
-    context), `gold not verbatim` (no gold stands in the context), `language field differs` (the
-    caller's language holds), `repeated gold` and `empty gold` (one copy, or none, is kept), `id
-    made unique` (see `_with_usable_ids`).
+    context), `gold not verbatim` (no gold stands in the context, in NFC either), `gold verbatim in
+    NFC only`, `gold not in NFC` (a gold is written in another normal form), `language field
+    differs` (the caller's language holds), `repeated gold` and `empty gold` (one copy, or none, is
+    kept), `id made unique` and `id made from texts` (see `_with_usable_ids`).
 
     `context_id` is the smallest that the records with that context give, else the smallest of
-    their ids, so it is the same in parallel languages, whatever the order of their files.
+    their ids, so it is the same in parallel languages, whatever the order of their files. Ids that
+    went through a data frame are what they were: 1.0 is 1.
 
     Raises:
         DataError: the data cannot be found or read, has another structure, or nothing is left.
@@ -77,6 +87,7 @@ def _check(
     usable = _with_usable_ids(raw, noted)
     context_ids = _context_ids(usable)
     for question in usable:
+        context = nfc(question.context)
         texts = tuple(dict.fromkeys(text for text, _ in question.golds if text.strip()))
         reason = _reason_to_drop(question, texts, keep_unanswerable=keep_unanswerable)
         if not reason and question.id in examples:
@@ -91,7 +102,7 @@ def _check(
             question.context,
             question.question,
             texts,
-            context_ids[question.context],
+            context_ids[context],
             question.kind,
         )
     return QuestionSet(name, lang.code, tuple(examples.values()), _sorted(dropped), _sorted(noted))
@@ -102,15 +113,23 @@ def _with_usable_ids(raw: Sequence[RawQuestion], noted: Counter[str]) -> Sequenc
 
     TyDi QA's gold passages have 89 ids on 3,696 questions: to drop repeated ids would drop the
     set. Where fewer than half of the ids are distinct, each gets a digest of context and question
-    appended. Such a set has no parallel whose ids could be missed.
+    appended. Such a set has no parallel whose ids could be missed. Where no record has an id, that
+    digest is its id.
     """
-    with_id = [question for question in raw if question.id]
-    if len({question.id for question in with_id}) >= MIN_DISTINCT_IDS * len(with_id):
-        return raw
-    noted["id made unique"] += len(with_id)
-    return [
-        replace(q, id=f"{q.id}-{digest([q.context, q.question])[:12]}") if q.id else q for q in raw
-    ]
+    ids = plain_numbers([question.id for question in raw])
+    questions = [replace(q, id=i) if q.id != i else q for q, i in zip(raw, ids, strict=True)]
+    with_id = [question for question in questions if question.id]
+    if len({question.id for question in with_id}) >= MIN_DISTINCT_IDS * max(len(with_id), 1):
+        return questions
+    noted["id made unique" if with_id else "id made from texts"] += len(with_id) or len(questions)
+    every = not with_id
+    return [replace(q, id=_text_id(q)) if q.id or every else q for q in questions]
+
+
+def _text_id(question: RawQuestion) -> str:
+    texts = (question.context, question.question)
+    made = digest([LONE_SURROGATE.sub("?", text) for text in texts])[:12]
+    return f"{question.id}-{made}" if question.id else made
 
 
 def _context_ids(questions: Sequence[RawQuestion]) -> dict[str, str]:
@@ -120,7 +139,8 @@ def _context_ids(questions: Sequence[RawQuestion]) -> dict[str, str]:
         name = question.context_id or question.id
         if name and not LONE_SURROGATE.search(name):
             found = (not question.context_id, name)
-            names[question.context] = min(found, names.get(question.context, found))
+            context = nfc(question.context)
+            names[context] = min(found, names.get(context, found))
     return {context: name for context, (_, name) in names.items()}
 
 
@@ -142,46 +162,43 @@ def _reason_to_drop(
 def _faults(question: RawQuestion, texts: tuple[str, ...], lang: Language) -> Iterator[str]:
     filled = [(text, start) for text, start in question.golds if text.strip()]
     if texts and not any(text in question.context for text in texts):
-        yield "gold not verbatim"
+        found = any(stands_in(text, question.context) for text in texts)
+        yield "gold verbatim in NFC only" if found else "gold not verbatim"
+    if not all(map(is_nfc, texts)):
+        yield "gold not in NFC"
     if any(_drifted(question.context, text, start) for text, start in filled):
         yield "span drifted"
     if texts and len(filled) < len(question.golds):
         yield "empty gold"
     if len(texts) < len(filled):
         yield "repeated gold"
-    if question.language and not _means(question.language, lang):
+    if question.language and not means(question.language, lang):
         yield "language field differs"
 
 
 def _drifted(context: str, text: str, start: int) -> bool:
-    return start >= 0 and not context.startswith(text, start) and text in context
-
-
-def _means(field: str, lang: Language) -> bool:
-    if field.lower() == lang.name.lower():  # TyDi QA writes "finnish"
-        return True
-    try:
-        named = find_language(field)
-    except LanguageError:
-        return False
-    # "zh" does not say which script: it does not contradict zho_Hant
-    return named == lang or (named.iso3 == lang.iso3 and len(field) <= len(lang.iso3))
+    return start >= 0 and not stands_at(text, context, start) and stands_in(text, context)
 
 
 def _sorted(counts: Counter[str]) -> Mapping[str, int]:
     return dict(sorted(counts.items()))
 
 
+def set_counts(questions: QuestionSet) -> dict[str, object]:
+    """Return what a command tells of the set that it reads: `dropped` and `noted`, by reason."""
+    return {"dropped": dict(questions.dropped), "noted": dict(questions.noted)}
+
+
 def check_disjoint(train: QuestionSet, test: QuestionSet) -> None:
-    """Make sure that a training and a test set share neither an id nor a context.
+    """Make sure that a training and a test set share neither an id nor a context (in NFC).
 
     Raises:
         DataError: they do; the message says how many, and gives one of them.
     """
     ids = {example.id for example in train.examples}
-    contexts = {example.context for example in train.examples}
+    contexts = {nfc(example.context) for example in train.examples}
     shared_ids = [e.id for e in test.examples if e.id in ids]
-    shared_contexts = {e.context: e.id for e in test.examples if e.context in contexts}
+    shared_contexts = {e.context: e.id for e in test.examples if nfc(e.context) in contexts}
     if not shared_ids and not shared_contexts:
         return
     example = shared_ids[0] if shared_ids else next(iter(shared_contexts.values()))
@@ -190,7 +207,7 @@ def check_disjoint(train: QuestionSet, test: QuestionSet) -> None:
         expected="no question and no context in both",
         found=f"{len(shared_ids)} ids and {len(shared_contexts)} contexts in both, such as "
         f"question {example}",
-        remedy="take another split for one of them",
+        remedy=OTHER_SPLIT if shared_contexts else OTHER_IDS,
     )
 
 

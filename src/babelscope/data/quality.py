@@ -15,6 +15,7 @@ import regex
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from sacrebleu.metrics import CHRF
 
+from babelscope.data.normal_forms import nfc, stands_in
 from babelscope.languages import UNSPACED, language
 from babelscope.records import QuestionSet
 
@@ -40,9 +41,9 @@ IDENTIFIER_LABELS = {
 class SourceQuality:
     """The data-quality row of one training source; shares are 0-1, no data is NaN with n = 0.
 
-    `gold_verbatim` is the share of records with a gold that stands in its context.
-    `length_ratio` is the mean over the `shared` questions of the context's length in code points
-    divided by the reference's. `chrf` (0-100) and `sentences_kept` (sentences divided by the
+    `gold_verbatim` is the share of records with a gold that stands in its context, in NFC at least.
+    `length_ratio` is the mean over the `shared` questions of the context's length in code points of
+    NFC divided by the reference's. `chrf` (0-100) and `sentences_kept` (sentences divided by the
     reference's) compare the `shared_contexts`; `chrf` needs a reference in the source's language,
     `sentences_kept` scripts with full stops. `identified` is the share of contexts that py3langid
     takes for the source's language, NaN for a language that it does not know.
@@ -73,7 +74,7 @@ def quality(train: QuestionSet, reference: QuestionSet | None) -> SourceQuality:
     language gives the length ratio and the sentences, but no chrF.
     """
     golds = [
-        any(gold in example.context for gold in example.answers)
+        any(stands_in(gold, example.context) for gold in example.answers)
         for example in train.examples
         if example.answers
     ]
@@ -108,7 +109,7 @@ def _shared(
     by_id = {example.id: example for example in reference.examples} if reference else {}
     both = [(example, by_id[example.id]) for example in train.examples if example.id in by_id]
     pairs = {example.context_id: (example.context, other.context) for example, other in both}
-    ratios = [len(example.context) / len(other.context) for example, other in both]
+    ratios = [len(nfc(example.context)) / len(nfc(other.context)) for example, other in both]
     return list(pairs.values()), ratios
 
 

@@ -17,10 +17,9 @@ from babelscope.data.patterns import Slots, files_of, is_file, is_folder
 from babelscope.errors import DataError
 from babelscope.languages import Language, region, spellings
 from babelscope.languages import language as find_language
+from babelscope.reading import UNFINISHED_SUFFIXES, lines_of, read_text
 
 DATA_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
-UNFINISHED_SUFFIXES = frozenset({".incomplete", ".part", ".crdownload", ".lock", ".tmp"})
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?(?:@(\w+))?")
 MAX_LISTED = 8
 
@@ -148,39 +147,6 @@ def listed(names: list[str]) -> str:
     return (", ".join(names[:MAX_LISTED]) + more) or "none"
 
 
-def read_text(path: Path) -> str:
-    """Read a whole UTF-8 text file, without its byte-order mark.
-
-    Raises:
-        DataError: it is missing, unreadable, empty, not UTF-8, or an unfinished download.
-    """
-    if path.suffix in UNFINISHED_SUFFIXES:
-        raise DataError(
-            str(path), expected="a whole file", found=f"{path.suffix}, an unfinished download"
-        )
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(str(path), expected="a readable file", found=reason) from error
-    if content.startswith(LFS_POINTER):
-        raise DataError(
-            str(path),
-            expected="data",
-            found="a Git LFS pointer",
-            remedy="fetch the file with git lfs pull",
-        )
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        found = f"byte 0x{content[error.start]:02x} in line {line}"
-        raise DataError(str(path), expected="text in UTF-8", found=found) from error
-    if not text.strip():
-        raise DataError(str(path), expected="text", found="an empty file")
-    return text
-
-
 def read_json_items(path: Path) -> Iterator[tuple[str, Any]]:
     """Yield the JSON values of a file, each with its place for messages.
 
@@ -190,8 +156,7 @@ def read_json_items(path: Path) -> Iterator[tuple[str, Any]]:
         DataError: as `read_text`, or the JSON is broken; with line and column.
     """
     text = read_text(path)
-    lines = text.split("\n")  # not splitlines(): U+2028 may stand raw inside a JSON string
-    filled = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    filled = [(number, line) for number, line in enumerate(lines_of(text), 1) if line.strip()]
     if len(filled) == 1 or not _is_json(filled[0][1]):
         yield str(path), _parse(text, path, 1)
         return

@@ -1,53 +1,60 @@
 """Sentences whose words carry tags: named entities in IOB2, parts of speech in CoNLL-U.
 
-The form is told by the lines, never by a file's name; `#` lines are comments, `# sent_id = ...`
-gives the sentence's id, an empty line ends a sentence:
+The form is told by the lines, never by a file's name; `# sent_id = ...` gives the sentence's id, an
+empty line ends a sentence, other lines that begin with `#` are comments, unless a tag ends them and
+they have the columns of the file's words:
 
     id TAB word TAB tag [TAB ...]       IOB2 as in Universal NER (Mayhew et al., 2024)
     word TAB tag                        IOB2 without numbers; a space may stand for the TAB
+    word ... tag                        CoNLL-2003: the word first, its tag last in each line
     ten columns                         CoNLL-U (Nivre et al., 2020): the form and its UPOS
     {"id", "tokens", "tags"}            JSON lines; `words`, `ner_tags` and `upos` are known too
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from babelscope.data.atlas_tasks import tagged_sentences
 from babelscope.data.hub import read_hub_items
-from babelscope.data.sources import AtlasSplit, HubSet, locate, read_json_items, read_text
+from babelscope.data.json_values import begins_json
+from babelscope.data.sources import AtlasSplit, HubSet, locate, read_json_items
+from babelscope.data.tagged_lines import (
+    DOCUMENT,
+    EMPTY_NODE,
+    IOB2,
+    MULTIWORD,
+    UPOS,
+    Sentence,
+    TaggedLine,
+    from_items,
+    from_lines,
+    without_prefixes,
+)
 from babelscope.errors import DataError
+from babelscope.languages import Language
 from babelscope.languages import language as find_language
+from babelscope.reading import read_text
 from babelscope.records import TaggedSentence
 
-UPOS = frozenset(
-    (
-        *("ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART"),
-        *("PRON", "PROPN", "PUNCT", "SCONJ", "SYM", "VERB", "X"),
-    )
-)
-"""The seventeen universal parts of speech."""
+__all__ = ["EMPTY_NODE", "MULTIWORD", "REPAIRED", "UPOS", "TaggedSet", "read_tagged"]
 
-IOB2 = re.compile(r"O|[BI]-[^\s-]\S*")
-SENT_ID = re.compile(r"#\s*sent_id\s*=\s*(\S.*?)\s*")
-CONLLU_COLUMNS = 10
-WORDS, TAGS = ("tokens", "words"), ("tags", "ner_tags", "upos")
-
-MULTIWORD = "multiword token line skipped"
-EMPTY_NODE = "empty node skipped"
 REPAIRED = "I- without a beginning taken as B-"
+NUMBERED = "no id: numbered"
+IOB1_REMEDY = (
+    "mend the file or, if it is in IOB1, take such tags as B- with --repair-tags, in a study with "
+    "repair = true"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TaggedSet:
     """The tagged sentences of one data set in one language, and what was left out of them.
 
-    `dropped` counts sentences that were left out, by reason; `noted` counts lines that were
-    skipped and tags that were repaired.
+    `dropped` counts what was left out, by reason; `noted` counts lines that were skipped, tags that
+    were repaired and prefixes that were taken off.
     """
 
     name: str
@@ -55,15 +62,6 @@ class TaggedSet:
     sentences: tuple[TaggedSentence, ...]
     dropped: Mapping[str, int] = field(default_factory=dict)
     noted: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One word of a sentence: where it stands, its text and its tag."""
-
-    place: str
-    word: str
-    tag: str
 
 
 def read_tagged(
@@ -78,119 +76,61 @@ def read_tagged(
 
     Tags are all IOB2 or all UPOS. `types` are the kinds of entity that may stand (PER, LOC, ...),
     any if not given. An I- tag that follows neither B- nor I- of its kind is an error that names
-    the line; with `repair` it is taken as B- and counted. CoNLL-U's multiword token lines (`1-2`)
-    and empty nodes (`1.1`) are skipped and counted: their words stand on lines of their own.
-    A sentence without an id takes its number.
+    the line; with `repair` it is taken as B- and counted, which makes IOB2 of IOB1. CoNLL-U's
+    multiword token lines (`1-2`) and empty nodes (`1.1`) are skipped and counted: their words stand
+    on lines of their own. -DOCSTART- marks are left out and counted, PAN-X's prefixes (`en:London`)
+    taken off and noted. A sentence without an id takes its number.
 
     Raises:
         DataError: a line has the wrong columns, a tag is unknown or broken, an id repeats, or
             there is no sentence.
         LanguageError: the language is unknown.
     """
-    code = find_language(language).code
+    lang = find_language(language)
     place = locate(data, language, split)
-    noted: Counter[str] = Counter()
     if isinstance(place, AtlasSplit):
-        found = tuple(tagged_sentences(code, place.split))
-        return TaggedSet(f"atlas:{place.split}", code, found)
+        found = tuple(tagged_sentences(lang.code, place.split))
+        return TaggedSet(f"atlas:{place.split}", lang.code, found)
+    dropped, noted = Counter[str](), Counter[str]()
     if isinstance(place, HubSet):
-        name = place.name
-        read = _from_items(read_hub_items(place, language))
+        read: Iterable[Sentence] = from_items(read_hub_items(place, language))
+    elif begins_json(text := read_text(place)):
+        read = from_items(read_json_items(place))
     else:
-        name = place.name
-        text = read_text(place)
-        read = (
-            _from_items(read_json_items(place))
-            if text.lstrip()[:1] in ("{", "[")
-            else _from_lines(place, text, noted)
-        )
+        read = from_lines(place, text, dropped, noted)
+    words = _words(read, lang, dropped, noted)
     sentences: dict[str, TaggedSentence] = {}
-    for number, (identity, lines) in enumerate(read):
-        identity = identity or f"{number:05d}"
+    for number, (given, lines) in enumerate(words):
+        identity = given or f"{number:05d}"
         if identity in sentences:
             raise DataError(lines[0].place, expected="a new sentence id", found=repr(identity))
         tags = _checked(lines, types, repair, noted)
-        sentences[identity] = TaggedSentence(identity, code, tuple(w.word for w in lines), tags)
+        sentences[identity] = TaggedSentence(
+            identity, lang.code, tuple(w.word for w in lines), tags
+        )
     if not sentences:
         raise DataError(str(data), expected="tagged sentences", found="none")
     _check_one_kind(data, sentences)
-    return TaggedSet(name, code, tuple(sentences.values()), {}, dict(noted))
+    return TaggedSet(place.name, lang.code, tuple(sentences.values()), +dropped, +noted)
 
 
-def _from_lines(
-    path: Path, text: str, noted: Counter[str]
-) -> Iterator[tuple[str, tuple[_Line, ...]]]:
-    """Yield the id and the words of each sentence."""
-    identity, words = "", list[_Line]()
-    # not splitlines(): U+2028 may stand inside a word; the empty line ends the last sentence
-    for number, raw in enumerate([*text.split("\n"), ""], 1):
-        line = raw.rstrip("\r")
-        place = f"{path} line {number}"
-        if not line.strip():
-            if words:
-                yield identity, tuple(words)
-            identity, words = "", []
-        elif line.startswith("#") and "\t" not in line:
-            named = SENT_ID.fullmatch(line)
-            identity = named[1] if named else identity
+def _words(
+    read: Iterable[Sentence], lang: Language, dropped: Counter[str], noted: Counter[str]
+) -> Sequence[Sentence]:
+    """Return the sentences without document marks and prefixes of words."""
+    found = []
+    for name, lines in read:
+        if [line.word for line in lines] == [DOCUMENT]:
+            dropped[DOCUMENT] += 1
         else:
-            word = _word(place, line, len(words) + 1, noted)
-            if word is not None:
-                words.append(word)
-
-
-def _word(place: str, line: str, number: int, noted: Counter[str]) -> _Line | None:
-    """Return the word of a line, None for a line of CoNLL-U that carries none."""
-    columns = line.split("\t") if "\t" in line else line.split()
-    if len(columns) == 2:
-        word, tag = columns
-    elif len(columns) < 3:
-        raise DataError(place, expected="id, word and tag, or word and tag", found=repr(line))
-    else:
-        if len(columns) == CONLLU_COLUMNS and re.fullmatch(r"\d+[-.]\d+", columns[0]):
-            noted[MULTIWORD if "-" in columns[0] else EMPTY_NODE] += 1
-            return None
-        if columns[0] != str(number):
-            raise DataError(place, expected=f"word {number} of the sentence", found=columns[0])
-        word, tag = columns[1], columns[3 if len(columns) == CONLLU_COLUMNS else 2]
-    if not word.strip():
-        raise DataError(place, expected="a word", found="nothing")
-    return _Line(place, word, tag)
-
-
-def _from_items(items: Iterator[tuple[str, object]]) -> Iterator[tuple[str, tuple[_Line, ...]]]:
-    for place, item in items:
-        if isinstance(item, list):
-            whole = ((f"{place} [{number}]", part) for number, part in enumerate(item))
-            yield from _from_items(whole)
-            continue
-        if not isinstance(item, dict):
-            raise DataError(place, expected="words with their tags", found=type(item).__name__)
-        words, tags = _texts(place, item, WORDS), _texts(place, item, TAGS)
-        if len(words) != len(tags) or not words:
-            raise DataError(
-                place, expected="a tag for each word", found=f"{len(words)} and {len(tags)}"
-            )
-        pairs = zip(words, tags, strict=True)
-        identity = item.get("id", item.get("idx", ""))
-        lines = tuple(_Line(f"{place} word {n}", *pair) for n, pair in enumerate(pairs, 1))
-        yield str(identity), lines
-
-
-def _texts(place: str, item: Mapping[str, object], names: tuple[str, ...]) -> list[str]:
-    found = next((item[name] for name in names if name in item), None)
-    if not isinstance(found, list) or not all(isinstance(x, str) and x.strip() for x in found):
-        raise DataError(
-            place,
-            expected=f"a list of texts named {' or '.join(names)}",
-            found="none" if found is None else "something else",
-            remedy="write tags as words, not as numbers",
-        )
-    return found
+            found.append((name, lines))
+    unnamed = sum(not name for name, _ in found)
+    noted[NUMBERED] += unnamed if unnamed < len(found) else 0
+    return without_prefixes(found, lang, noted)
 
 
 def _checked(
-    lines: tuple[_Line, ...], types: Collection[str] | None, repair: bool, noted: Counter[str]
+    lines: tuple[TaggedLine, ...], types: Collection[str] | None, repair: bool, noted: Counter[str]
 ) -> tuple[str, ...]:
     """Return a sentence's tags, each known, each I- begun by its own kind."""
     tags: list[str] = []
@@ -208,7 +148,7 @@ def _checked(
                     line.place,
                     expected=f"B-{kind} or I-{kind} before I-{kind}",
                     found=tags[-1] if tags else "the start of a sentence",
-                    remedy="mend the file, or let such tags be taken as B-",
+                    remedy=IOB1_REMEDY,
                 )
             noted[REPAIRED] += 1
             tag = f"B-{kind}"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from babelscope.errors import DataError, LanguageError
 from babelscope.languages import language
+from babelscope.reading import lines_of, read_text
 
 SUFFIXES = (".txt", ".devtest", ".dev", ".train")
 PAIRS = "tatoeba."
@@ -21,7 +22,7 @@ def read_texts(folder: Path) -> dict[str, list[str]]:
     """
     texts: dict[str, list[str]] = {}
     for code, paths in text_files(folder).items():
-        found = [line for path in paths for line in _lines(path) if line]
+        found = [line for path in paths for line in file_lines(path, may_be_empty=True) if line]
         if not found:
             raise DataError(str(paths[0]), expected="text", found="an empty file")
         paired = paths[0].name.startswith(PAIRS)
@@ -77,10 +78,7 @@ def read_lines(folder: Path, code: str) -> list[str]:
         raise DataError(
             f"folder {folder}", expected=f"one file of {code}", found=f"{len(files[code])}"
         )
-    lines = _lines(files[code][0])
-    while lines and not lines[-1]:
-        lines.pop()
-    return lines
+    return file_lines(files[code][0], may_be_empty=True)
 
 
 def _named(path: Path) -> tuple[list[Path], str]:
@@ -102,12 +100,13 @@ def _code(path: Path, name: str) -> str:
         ) from error
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(str(path), expected="UTF-8 text", found=str(error)) from error
-    except OSError as error:
-        raise DataError(str(path), expected="a readable file", found=str(error)) from error
-    # read_text has turned CRLF into LF
-    return [line.strip() for line in text.split("\n")]
+def file_lines(path: Path, *, may_be_empty: bool = False) -> list[str]:
+    """Return a file's lines without spaces around them, and without empty ones at its end.
+
+    Raises:
+        DataError: as `read_text`.
+    """
+    lines = [line.strip() for line in lines_of(read_text(path, may_be_empty=may_be_empty))]
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from babelscope.data.normal_forms import nfc
 from babelscope.records import TokenForm
 
 Beginnings = Mapping[bytes, Sequence[int]]
@@ -27,9 +28,9 @@ def token_index(forms: Sequence[TokenForm]) -> dict[bytes, list[int]]:
 
 
 def gold_beginnings(gold: str, index: Beginnings) -> frozenset[int]:
-    """Return the tokens whose bytes are a non-empty prefix of a gold."""
-    data = gold.strip().encode()
-    prefixes = (data[:n] for n in range(1, len(data) + 1))
+    """Return the tokens whose bytes are a non-empty prefix of a gold, as written or in NFC."""
+    texts = {text.strip().encode() for text in (gold, nfc(gold))}
+    prefixes = {data[:n] for data in texts for n in range(1, len(data) + 1)}
     return frozenset(row for prefix in prefixes for row in index.get(prefix, ()))
 
 
@@ -47,8 +48,8 @@ def gold_pairs(
 ) -> tuple[tuple[Pair, ...], int]:
     """Return the pairs of a prompt's own gold with each other language's, and how many are equal.
 
-    The own language's pair holds its gold twice, whole. A pair of equal golds cannot be told
-    apart and is left out.
+    The own language's pair holds its gold twice, whole. A pair of golds that are equal in NFC
+    cannot be told apart and is left out.
     """
     if own not in golds:
         return (), 0
@@ -59,7 +60,7 @@ def gold_pairs(
     for code, gold in golds.items():
         if code == own:
             continue
-        if gold.strip() == golds[own].strip():
+        if nfc(gold.strip()) == nfc(golds[own].strip()):
             equal += 1
             continue
         common = mine & starts[code]

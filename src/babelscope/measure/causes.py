@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import regex
 
+from babelscope.data.normal_forms import nfc
 from babelscope.languages import language
 from babelscope.measure.language_use import language_of_answer, script_share
 from babelscope.measure.qa_scores import (
     PUNCTUATION,
     AnswerScores,
     holds,
-    mlqa_tokens,
+    own_tokens,
     split_unspaced,
 )
 from babelscope.records import Example, Stop
@@ -65,11 +66,12 @@ def cause_of(
     """Return the first cause that holds of an answer to `example`.
 
     `scores` are the answer's own; `study` are the languages that the answer may be written in
-    (None: every known one).
+    (None: every known one). Texts are compared in NFC.
 
     Raises:
         LanguageError: a language is unknown.
     """
+    prediction = nfc(prediction)
     plain = _plain_cause(prediction, example, scores, stopped)
     if plain:
         return Cause(plain)
@@ -83,7 +85,7 @@ def _plain_cause(prediction: str, example: Example, scores: AnswerScores, stoppe
     """Return the cause if it is one that needs no language identification, else ""."""
     if not prediction.strip():
         return "empty"
-    if scores.mlqa_em:
+    if scores.exact:
         return "exact"
     if scores.gold_contained:
         return "overgeneration"
@@ -98,7 +100,7 @@ def _plain_cause(prediction: str, example: Example, scores: AnswerScores, stoppe
 def _span_cause(prediction: str, example: Example, scores: AnswerScores) -> str:
     if not holds(example.context, prediction, example.language):
         return "other"
-    tokens = len(mlqa_tokens(prediction, example.language))
+    tokens = len(own_tokens(prediction, example.language))
     long = scores.length >= COPY_LENGTH_RATIO * scores.gold_length and tokens >= COPY_MIN_TOKENS
     return "copies_context" if long else "wrong_span"
 
@@ -110,7 +112,7 @@ def is_repetition(text: str) -> bool:
     spaces), or a piece of a word that follows itself over 10 code points and more. Spaces, case
     and punctuation are left out of the count of code points.
     """
-    tokens = split_unspaced(PUNCTUATION.sub(" ", text.lower()))
+    tokens = split_unspaced(PUNCTUATION.sub(" ", nfc(text).lower()))
     total = sum(map(len, tokens))
     runs = (match for token in tokens for match in RUN_IN_WORD.finditer(token))
     if any(len(run[0]) >= MIN_RUN_IN_WORD and 2 * len(run[0]) >= total for run in runs):

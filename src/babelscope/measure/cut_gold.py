@@ -3,7 +3,8 @@
 The gold is cut, or extended by the context around it, to the answer's length in code points. Its
 content is right, so that all it loses is lost to length and to how a scorer cuts texts into words.
 Lengths are the same in every measure and language: what one measure takes off in one script and
-not in another is that measure's doing, not the model's.
+not in another is that measure's doing, not the model's. Answer, golds and context are taken in NFC:
+their lengths are counted, and the gold's place found, in the same code points.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import regex
 
+from babelscope.data.normal_forms import nfc
 from babelscope.measure.qa_scores import char_f1, mlqa_tokens, squad_tokens, token_f1
 from babelscope.records import Example
 
@@ -38,6 +40,7 @@ def cut_gold(gold: str, context: str, length: int) -> str | None:
     gold's first place in it, then takes in what stands before that place, and is no longer than
     the context; it is None where the gold is not in the context.
     """
+    gold, context = nfc(gold), nfc(context)
     if length <= len(gold):
         return _beginning(gold, length)
     start = context.find(gold)
@@ -57,9 +60,9 @@ def control_of(prediction: str, example: Example) -> CutGold | None:
     Raises:
         LanguageError: the example's language is unknown.
     """
-    golds = example.answers
-    if not golds:
+    if not example.answers:
         return None
+    golds, prediction = tuple(map(nfc, example.answers)), nfc(prediction)
     nearest = golds[0] if len(golds) == 1 else max(golds, key=lambda g: char_f1(prediction, g))
     text = cut_gold(nearest, example.context, len(prediction))
     if text is None:

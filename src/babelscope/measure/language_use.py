@@ -16,6 +16,7 @@ from functools import cache, lru_cache
 import regex
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
+from babelscope.data.normal_forms import nfc
 from babelscope.languages import (
     Language,
     known_languages,
@@ -43,7 +44,7 @@ def letters_by_script(text: str) -> Counter[str]:
 
 def script_share(text: str, language_code: str) -> float:
     """Return the share of letters, 0-1, in a script of the language; NaN without letters."""
-    counts = letters_by_script(text)
+    counts = letters_by_script(nfc(text))
     if not counts:
         return math.nan
     own = scripts_of_language(language(language_code))
@@ -55,6 +56,7 @@ def uncopied(answer: str, context: str) -> str:
 
     In scripts without spaces, runs of 4 and more characters that stand there are taken out.
     """
+    answer = nfc(answer)
     words, characters = _of_context(context)
     kept = []
     for word in answer.split():
@@ -104,6 +106,7 @@ def language_of_answer(
         LanguageError: a language is unknown.
     """
     own = language(target)
+    answer = nfc(answer)  # a syllable of Hangul would else count as two or three letters
     text = uncopied(answer, context)
     own_letters = letters_by_script(text)
     counts = own_letters or letters_by_script(answer)

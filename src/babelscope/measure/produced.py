@@ -22,17 +22,17 @@ def produced_language(
 ) -> str:
     """Return the code of the language that an answer came in, `EXACT`, `UNDECIDED` or `NO_LETTERS`.
 
-    An exact answer (MLQA match) repeats the gold, which stands in the context: its language is the
-    context's and is not judged. Any other is decided by `language_of_answer`, whose verdict is that
-    of the cause where the cause needed it. `study` are the languages that may be meant (None: every
-    known one). Empty answers and those of digits and punctuation have no letters.
+    An exact answer (MLQA match in NFC) repeats the gold, which stands in the context: its language
+    is the context's and is not judged. Any other is decided by `language_of_answer`, whose verdict
+    is that of the cause where the cause needed it. `study` are the languages that may be meant
+    (None: every known one). Empty answers and those of digits and punctuation have no letters.
 
     Raises:
         LanguageError: a language is unknown.
     """
     if not letters_by_script(prediction):
         return NO_LETTERS
-    if scores.mlqa_em:
+    if scores.exact:
         return EXACT
     if cause.language is not None or cause.language_undecided:
         return cause.language or UNDECIDED

@@ -5,6 +5,9 @@ follows the MLQA scorer (Lewis et al., 2020) in its seven languages, oddities in
 rule replaces "ال" anywhere in a word by a space. Elsewhere Unicode P* is removed, no word counts
 as an article, and text is split at spaces or, in languages written without them, at each character
 of such a script.
+
+The official scores compare code points as they are written; all else is compared in NFC, where a
+letter is the same whether it is one code point or several.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from functools import lru_cache
 
 import regex
 
+from babelscope.data.normal_forms import nfc, stands_in
 from babelscope.languages import UNSPACED, language, scripts_of_language
 
 MLQA_LANGUAGES = frozenset(
@@ -50,8 +54,9 @@ UNSPACED_CHARACTER = regex.compile(
 class AnswerScores:
     """The scores of one answer, each in 0-1 and the best over its golds.
 
-    `length` and `gold_length` are in code points; the gold is the one nearest by `char_f1`, the
-    first of equals. Without golds (an unanswerable question) silence scores 1, all else 0.
+    `length` and `gold_length` are in code points of NFC; the gold is the one nearest by `char_f1`,
+    the first of equals. `exact` is `mlqa_em` in NFC: it decides causes, not the official score.
+    Without golds (an unanswerable question) silence scores 1, all else 0.
     """
 
     squad_em: float
@@ -63,6 +68,7 @@ class AnswerScores:
     gold_contained: float
     length: int
     gold_length: int
+    exact: float
 
 
 def score_answer(prediction: str, golds: Sequence[str], language: str) -> AnswerScores:
@@ -74,7 +80,7 @@ def score_answer(prediction: str, golds: Sequence[str], language: str) -> Answer
     if not golds:
         silent = float(not prediction.strip())
         return AnswerScores(silent, silent, silent, silent, silent, silent, silent,
-                            len(prediction), 0)  # fmt: skip
+                            len(nfc(prediction)), 0, silent)  # fmt: skip
     squad = squad_tokens(prediction)
     mlqa = mlqa_tokens(prediction, language)
     squad_golds = [squad_tokens(gold) for gold in golds]
@@ -89,9 +95,14 @@ def score_answer(prediction: str, golds: Sequence[str], language: str) -> Answer
         mlqa_f1=max(token_f1(mlqa, gold) for gold in mlqa_golds),
         char_f1=by_characters[nearest],
         gold_contained=float(any(holds(prediction, gold, language) for gold in golds)),
-        length=len(prediction),
-        gold_length=len(golds[nearest]),
+        length=len(nfc(prediction)),
+        gold_length=len(nfc(golds[nearest])),
+        exact=float(mlqa in mlqa_golds or _exact(prediction, golds, language)),
     )
+
+
+def _exact(prediction: str, golds: Sequence[str], language: str) -> bool:
+    return own_tokens(prediction, language) in [own_tokens(gold, language) for gold in golds]
 
 
 def squad_tokens(text: str) -> list[str]:
@@ -109,6 +120,12 @@ def mlqa_tokens(text: str, language_code: str) -> list[str]:
         return (MLQA_CHINESE.sub(r" \1 ", bare) if lang.code == "zho_Hans" else bare).split()
     bare = PUNCTUATION.sub("", text.lower())
     return split_unspaced(bare) if is_unspaced(lang.code) else bare.split()
+
+
+def own_tokens(text: str, language_code: str) -> list[str]:
+    """Return the MLQA rules' tokens in NFC, whatever normal form the text is in."""
+    # again at the end: to take marks off, or case, may leave what is no longer composed
+    return [nfc(token) for token in mlqa_tokens(nfc(text), language_code)]
 
 
 def split_unspaced(text: str) -> list[str]:
@@ -177,15 +194,16 @@ def char_f1(prediction: str, gold: str) -> float:
 def holds(text: str, part: str, language_code: str) -> bool:
     """Say whether `part` stands in `text` on token boundaries, by the MLQA rules' tokens.
 
-    In scripts without spaces each character is a token, so that any substring counts there. A part
-    without tokens (only punctuation, an article) must stand in the text as it is.
+    Both are compared in NFC. In scripts without spaces each character is a token, so that any
+    substring counts there. A part without tokens (only punctuation, an article) must stand in the
+    text as it is.
     """
-    wanted = mlqa_tokens(part, language_code)
+    wanted = own_tokens(part, language_code)
     if not wanted:
-        return bool(part.strip()) and part.strip() in text
+        return bool(part.strip()) and stands_in(part.strip(), text)
     return f" {' '.join(wanted)} " in _joined_tokens(text, language_code)
 
 
 @lru_cache(maxsize=1024)  # a context is asked about several times
 def _joined_tokens(text: str, language_code: str) -> str:
-    return f" {' '.join(mlqa_tokens(text, language_code))} "
+    return f" {' '.join(own_tokens(text, language_code))} "

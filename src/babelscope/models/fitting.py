@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
+from babelscope.data.normal_forms import stands_in
 from babelscope.data.prompts import PromptParts
 from babelscope.errors import SettingError
 from babelscope.records import Example
@@ -50,12 +51,12 @@ def fit_prompt(
                 remedy="raise max_tokens",
             )
         context = context[: _cut(parts, context, starts, len(ids) - room)]
-    had_gold = any(gold in parts.context for gold in example.answers)
+    had_gold = any(stands_in(gold, parts.context) for gold in example.answers)
     return Fitted(
         text=text,
         ids=ids,
         truncated=len(context) < len(parts.context),
-        gold_lost=had_gold and not any(gold in context for gold in example.answers),
+        gold_lost=had_gold and not any(stands_in(gold, context) for gold in example.answers),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from babelscope.data.json_values import identity
 from babelscope.errors import StoreError
 from babelscope.records import Answer
 from babelscope.store import read_jsonl
@@ -41,13 +42,17 @@ ANSWER_TYPES: dict[str, type] = {
 def answer_of(row: object) -> Answer:
     """Return the answer of a line of `answers.jsonl`; further keys are ignored.
 
-    The ids of its tokens may be absent: answers made elsewhere can be scored too.
+    The ids of its tokens may be absent, and its id a number: answers made elsewhere can be scored
+    too.
 
     Raises:
         StoreError: the line lacks a key, or a value has another type.
+        DataError: its id is a broken number.
     """
     if not isinstance(row, dict):
         raise StoreError("answers", expected="a JSON object a line", found=type(row).__name__)
+    if isinstance(row.get("id"), (int, float)) and not isinstance(row["id"], bool):
+        row = {**row, "id": identity("answer", "id", row["id"]) or None}
     for key, kind in ANSWER_TYPES.items():
         value = row.get(key)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):

@@ -22,6 +22,7 @@ from babelscope.study.fertility import ATLAS, fertility, parallel_texts
 from babelscope.study.fitting import fit_rows, study_fits, warnings_of
 from babelscope.study.materials import gather
 from babelscope.study.plan import StudyPlan
+from babelscope.study.set_counts import material_counts
 
 DRIFT_ITEMS = 32
 
@@ -100,6 +101,7 @@ def _study(loaded: LoadedModel, plan: StudyPlan, progress: Callable[[int, int], 
     fits = study_fits(loaded, plan, materials, progress)
     designed = design_words(plan, study_design(plan, materials))
     found: Found = {"study": plan.name, **designed, "prompts": fit_rows(fits)}
+    found["left_out_or_noted"] = material_counts(materials)
     if not any(fit.too_long for fit in fits):  # else it would stop: there is no cost to tell
         cost = estimate_cost(plan, materials)
         names = ("cost", "minutes_here_at_least", "gflops_measured_here")

@@ -50,7 +50,7 @@ def gather_sets(plan: ClassifyPlan, targets: Sequence[str]) -> ClassifyData:
     first = plan.sources[0]
     tested = tuple(dict.fromkeys((*plan.sources, *targets)))
     counts: dict[str, object] = {}
-    whole = {code: _read(plan.task, plan.data, code, "test", counts, "test") for code in tested}
+    whole = {code: _read(plan, plan.data, code, "test", counts) for code in tested}
     halved = not plan.train and isinstance(locate(plan.data, first, "test"), Path)
     even = {item.id for item in whole[first][::2]} if halved else set[str]()
     known = {item.id for item in whole[first]}
@@ -76,19 +76,20 @@ def gather_sets(plan: ClassifyPlan, targets: Sequence[str]) -> ClassifyData:
 
 
 def _read(
-    task: str, data: str, code: str, split: str, counts: dict[str, object], what: str
+    plan: ClassifyPlan, data: str, code: str, split: str, counts: dict[str, object], what: str = ""
 ) -> tuple[Item, ...]:
-    if task == "nli":
+    """Read a set; what was left out or noted goes into `counts`, by its kind and language."""
+    if plan.task == "nli":
         pairs = read_inferences(data, code, split)
         items: tuple[Item, ...] = pairs.items
         left = {**pairs.dropped, **pairs.noted}
     else:
-        tagged = read_tagged(data, code, split)
+        tagged = read_tagged(data, code, split, repair=plan.repair)
         items = tagged.sentences
         left = {**tagged.dropped, **tagged.noted}
         _check_entities(data, tagged.sentences)
     if left:
-        counts[f"{what} {code}"] = left
+        counts[f"{what or split} {code}"] = left
     return items
 
 
@@ -111,7 +112,7 @@ def _halves(
 
 
 def _training(plan: ClassifyPlan, code: str, counts: dict[str, object]) -> tuple[Item, ...]:
-    return _read(plan.task, plan.train or plan.data, code, "train", counts, "train")
+    return _read(plan, plan.train or plan.data, code, "train", counts)
 
 
 def _source_set(
@@ -120,7 +121,7 @@ def _source_set(
     """Return a source's training and dev set; the dev set is never trained on."""
     if plan.dev or _has_validation(plan, code):
         split = "dev" if plan.dev else "validation"
-        dev = _read(plan.task, plan.dev or plan.train or plan.data, code, split, counts, "dev")
+        dev = _read(plan, plan.dev or plan.train or plan.data, code, split, counts, "dev")
     else:
         order = {context: n for n, context in enumerate(dict.fromkeys(map(context_of, train)))}
         held = [order[context_of(item)] % DEV_SHARE == DEV_SHARE - 1 for item in train]

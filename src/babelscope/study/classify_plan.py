@@ -23,7 +23,8 @@ class ClassifyPlan:
     training set is one. `models` replaces the study's model, `targets` its targets. `train_items`
     cuts training sets to their first items, `test_items` draws that many of a test set from as many
     contexts (premises, sentences) as there are (0: all). `beside_paper` sets the second
-    paper's printed numbers beside the table.
+    paper's printed numbers beside the table. `repair` takes an I- tag without its beginning as B-,
+    which makes IOB2 of IOB1.
 
     Raises:
         SettingError: a value is unknown, or the method cannot do the task.
@@ -41,6 +42,7 @@ class ClassifyPlan:
     train_items: int = 0
     test_items: int = 0
     beside_paper: bool = False
+    repair: bool = False
 
     def __post_init__(self) -> None:
         """Check what can be checked before data or models are read."""
@@ -83,6 +85,7 @@ def classify_plan(table: Table, folders: Mapping[str, str]) -> ClassifyPlan:
         train_items=table.integer("train_items", 0, low=0),
         test_items=table.integer("test_items", 0, low=0),
         beside_paper=table.switch("beside_paper", False),
+        repair=table.switch("repair", False),
     )
     table.done()
     return plan

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from babelscope.data.normal_forms import nfc
 from babelscope.errors import DataError
 from babelscope.identity import digest
 from babelscope.measure.classification import entity_kinds
@@ -97,4 +98,5 @@ def untrained_kinds(source: SourceSet, targets: Mapping[str, TargetSet]) -> list
 
 
 def _content(item: Item) -> tuple[str, ...]:
-    return (item.premise, item.hypothesis) if isinstance(item, Inference) else item.words
+    texts = (item.premise, item.hypothesis) if isinstance(item, Inference) else item.words
+    return tuple(map(nfc, texts))

@@ -143,6 +143,7 @@ def classify_step(
         "store": str(store),
         "rows": frame.height,
         "split": settings["split"],
+        "left_out_or_noted": settings["counts"],
         "scores": score_rows(frame),
     }
     if plan.beside_paper:

@@ -28,6 +28,7 @@ from babelscope.study.schedule import (
     tunings,
 )
 from babelscope.study.section_costs import section_readings
+from babelscope.study.set_counts import material_counts
 from babelscope.study.work import cell_name
 
 SAMPLED = 20
@@ -69,6 +70,7 @@ def estimate_cost(plan: StudyPlan, materials: Materials | None = None) -> dict[s
         "parameters": parameters,
         "adapters": tunings(plan),
         **design_words(plan, study_design(plan, materials)),
+        "left_out_or_noted": material_counts(materials),
         "cells": [cell_name(cell) for cell in planned_cells(plan)],
         "cost": rows,
         "petaflops": sum(flops.values()) / 1e15,

@@ -12,6 +12,7 @@ import polars as pl
 
 from babelscope.data import atlas
 from babelscope.data.prompt_files import RawPrompt
+from babelscope.data.qa import set_counts
 from babelscope.errors import SettingError
 from babelscope.identity import digest
 from babelscope.infer.batches import plan_batches
@@ -103,6 +104,7 @@ def lens_step(
     write_frame(out, frame)
     counts: dict[str, object] = {"out": str(out), "rows": frame.height, "prompts": len(prompts)}
     counts["contexts"] = len(set(contexts))
+    counts |= set_counts(asked) if isinstance(asked, QuestionSet) else {}
     if wish.tokens is not None:
         forms = token_forms(loaded.tokenizer, loaded.parts.vocabulary_rows)
         told = place_table(

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from babelscope.data.normal_forms import nfc
 from babelscope.measure.causes import CAUSES
 from babelscope.measure.lens import LensRow, lens_differences, lens_rows, seed_ratios, subset_masks
 from babelscope.records import Example
@@ -306,6 +307,6 @@ def _equal_golds(golds: Sequence[Mapping[str, str]], own: str) -> Iterator[Row]:
     """
     for code in sorted({c for found in golds for c in found if c != own}):
         pairs = [(found[code], found[own]) for found in golds if code in found and own in found]
-        equal = float(sum(a.strip() == b.strip() for a, b in pairs))
+        equal = float(sum(nfc(a.strip()) == nfc(b.strip()) for a, b in pairs))
         counted = LensRow("last", 0, code, equal, equal, equal, len(pairs))
         yield _row(Grid(EQUAL_GOLDS, "", (), (), np.empty(0, np.float32)), "value", counted)

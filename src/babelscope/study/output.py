@@ -30,8 +30,9 @@ from babelscope.study.quality_table import quality_table
 from babelscope.study.schedule import bases, planned_cells, stage_totals, tunings
 from babelscope.study.score_table import SCORES_VERSION, score_table
 from babelscope.study.scores import CellScores, group_cells, guessing
+from babelscope.study.set_counts import material_counts
 
-OUTPUT_VERSION = "8"
+OUTPUT_VERSION = "9"
 """Raised whenever the same answers may give other tables than before."""
 
 MAP_QUALITY = ("nats", "uniform_nats", "accuracy", "ece")
@@ -142,6 +143,7 @@ def write_plan(
             "model": model,
             "targets": list(plan.targets),
             "sources": sources,
+            "left_out_or_noted": material_counts(materials),
             "recipes": [r.name for r in plan.recipes],
             "seeds": list(plan.seeds),
             "main_measure": plan.measure,

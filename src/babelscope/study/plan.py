@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from babelscope.data.parallel import TRANSLATION, translation_template
 from babelscope.data.prompts import TEMPLATES, read_templates
 from babelscope.errors import SettingError
 from babelscope.languages import language
+from babelscope.reading import read_toml
 from babelscope.study.align_plan import align_plan
 from babelscope.study.classify_plan import ClassifyPlan, classify_plan
 from babelscope.study.plan_checks import check_plan
@@ -56,14 +56,7 @@ def read_plan(path: Path, settings: Sequence[str] = ()) -> StudyPlan:
     Raises:
         SettingError: the file is missing, is not TOML, or a value is unknown or out of range.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingError(
-            f"study {path}", expected="a TOML file", found=error.strerror or str(error)
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingError(f"study {path}", expected="TOML", found=str(error)) from error
+    document: dict[str, object] = read_toml(path, f"study {path}")
     for setting in settings:
         _apply(document, setting)
     return plan_of(document, path.stem)

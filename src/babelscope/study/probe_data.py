@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from babelscope.data.labelled import has_split, read_by_language, read_labelled
+from babelscope.data.normal_forms import nfc
 from babelscope.data.prompts import rank
 from babelscope.data.tagged import UPOS, read_tagged
 from babelscope.errors import DataError
@@ -17,6 +18,7 @@ ALL = "all"
 """The source of language identity, which is trained on all languages, and its overall test."""
 
 IN_TRAINING = "also in training"
+ROW_NUMBERS = "id only numbers a file's row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ def gather(task: ProbeTask, targets: Sequence[str]) -> ProbeData:
 
     Where DATA has no split for training, ids are drawn for testing by a hash, so that a sentence
     and its translations are on the same side; items whose id stands in training are never tested.
+    Where the ids of two files only number their rows, texts that stand in training are not.
 
     Raises:
         DataError: a set cannot be read, has nothing to test, or a label that the source lacks.
@@ -76,8 +79,12 @@ def gather(task: ProbeTask, targets: Sequence[str]) -> ProbeData:
     if not apart:
         train = _side(train, task, test=False)
         tests = [_side(test, task, test=True) for test in tests]
-    seen = {item.group for item in train.items}
-    tests = [_unseen(test, seen) for test in tests]
+    if apart and _only_numbers(train, tests):
+        seen = {nfc(item.text) for item in train.items}
+        tests = [_noted(_unseen(test, seen, lambda item: nfc(item.text))) for test in tests]
+    else:
+        seen = {item.group for item in train.items}
+        tests = [_unseen(test, seen, lambda item: item.group) for test in tests]
     for found in (train, *tests):
         if not found.items:
             raise DataError(
@@ -143,9 +150,23 @@ def _side(found: ProbeTexts, task: ProbeTask, *, test: bool) -> ProbeTexts:
     return replace(found, items=items)
 
 
-def _unseen(found: ProbeTexts, seen: set[str]) -> ProbeTexts:
-    """Leave out the items whose id stands in training, and count them."""
-    items = tuple(item for item in found.items if item.group not in seen)
+def _only_numbers(train: ProbeTexts, tests: Sequence[ProbeTexts]) -> bool:
+    """Tell whether ids count the rows of each file: some stand in both, none with the same text."""
+    texts: dict[str, set[str]] = {}
+    for item in train.items:
+        texts.setdefault(item.group, set()).add(nfc(item.text))
+    own = tests if train.language == ALL else tests[:1]
+    shared = [item for test in own for item in test.items if item.group in texts]
+    return bool(shared) and not any(nfc(item.text) in texts[item.group] for item in shared)
+
+
+def _noted(found: ProbeTexts) -> ProbeTexts:
+    return replace(found, noted={**found.noted, ROW_NUMBERS: len(found.items)})
+
+
+def _unseen(found: ProbeTexts, seen: set[str], what: Callable[[ProbeText], str]) -> ProbeTexts:
+    """Leave out the items that stand in training by id, or by what else is asked, and count."""
+    items = tuple(item for item in found.items if what(item) not in seen)
     lost = len(found.items) - len(items)
     dropped = {**found.dropped, IN_TRAINING: lost} if lost else found.dropped
     return replace(found, items=items, dropped=dropped)

@@ -36,13 +36,31 @@ def probe_step(
     Hidden states are kept in `store`; without one they are removed when the table is written. An
     interrupted call is continued by the next one.
     """
-    frame, _ = write_made(out, store, lambda work: run_probe(plan, model, (), work, progress))
+    frame, settings = write_made(
+        out, store, lambda work: run_probe(plan, model, (), work, progress)
+    )
     best = frame.filter(pl.col("measure") == "best_depth").select("task", "target", "value")
     accuracy = frame.filter(pl.col("measure") == "accuracy").drop("measure")
     best = best.with_columns(pl.col("value").cast(pl.Int64).alias("depth")).drop("value")
     told = best.join(accuracy, on=("task", "target", "depth"), how="left", maintain_order="left")
     columns = ("task", "target", "depth", "value", "low", "high", "n")
-    return {"out": str(out), "rows": frame.height, "best": told.select(columns).to_dicts()}
+    return {
+        "out": str(out),
+        "rows": frame.height,
+        "left_out_or_noted": _left_out(settings["tasks"]),
+        "best": told.select(columns).to_dicts(),
+    }
+
+
+def _left_out(tasks: object) -> dict[str, object]:
+    """Return, by set, what its reader left out or noted."""
+    found: dict[str, object] = {}
+    for task in tasks if isinstance(tasks, list) else []:
+        sets = [("train", task["train"]), *(("test", test) for test in task["tests"])]
+        for name, facts in sets:
+            if counts := {**facts["dropped"], **facts["noted"]}:
+                found[f"{name} {facts['language']}"] = counts
+    return found
 
 
 def run_probe(

@@ -12,7 +12,7 @@ from babelscope.records import QuestionSet
 from babelscope.study.cells import Variant
 from babelscope.study.scores import CellScores
 
-SCORES_VERSION = "1"
+SCORES_VERSION = "2"
 """Raised whenever the same answer may be scored otherwise than before."""
 
 SCORES: dict[str, pl.DataType | type[pl.DataType]] = {

@@ -93,7 +93,7 @@ def interference(
 ) -> Values:
     """Return 1 where the answer is the other language's gold and not this one's.
 
-    It is NaN where both golds are one. The match is MLQA's, each gold normalised as its own
+    It is NaN where both golds are one. The match is MLQA's in NFC, each gold normalised as its own
     language's.
     """
     mine = {e.id: e for e in questions.examples}
@@ -101,9 +101,9 @@ def interference(
     found = []
     for answer in scored:
         golds, others = mine[answer.id].answers, theirs[answer.id].answers
-        same = any(score_answer(o, golds, questions.language).mlqa_em for o in others)
-        wrong = score_answer(answer.prediction, others, rival.language).mlqa_em
-        found.append(np.nan if same else float(wrong and not answer.scores.mlqa_em))
+        same = any(score_answer(o, golds, questions.language).exact for o in others)
+        wrong = score_answer(answer.prediction, others, rival.language).exact
+        found.append(np.nan if same else float(wrong and not answer.scores.exact))
     return np.array(found, dtype=np.float64)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from babelscope.data.qa import read_qa
+from babelscope.data.qa import read_qa, set_counts
 from babelscope.measure.answers import score_answers, score_report
 from babelscope.study.answers import read_answers
 
@@ -17,4 +17,5 @@ def score_step(answers: Path, data: str, language: str) -> dict[str, object]:
         DataError: the set cannot be read, or an answer's id is unknown or repeated.
     """
     questions = read_qa(data, language, split="test")
-    return score_report(score_answers(read_answers(answers), questions), questions)
+    found = score_report(score_answers(read_answers(answers), questions), questions)
+    return {**found, **set_counts(questions)}

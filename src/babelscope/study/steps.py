@@ -13,7 +13,7 @@ from babelscope.adapt.saving import Saving
 from babelscope.adapt.tuning import tune
 from babelscope.data.draws import draw_questions, per_context_of
 from babelscope.data.prompts import TEMPLATES
-from babelscope.data.qa import first, read_qa
+from babelscope.data.qa import first, read_qa, set_counts
 from babelscope.errors import AdapterError, DataError, SettingError
 from babelscope.models.adapters import (
     AdapterCard,
@@ -119,6 +119,7 @@ def tune_step(
         "first_loss_nats": final.loss_curve[0],
         "last_loss_nats": final.loss_curve[-1],
         **final.counts,
+        **set_counts(questions),
     }
 
 
@@ -144,7 +145,7 @@ def answer_step(
     write_jsonl(out, [answer_row(a) for a in read_answers(folder / "answers.jsonl")])
     shutil.rmtree(work, ignore_errors=True)
     told = {**asdict(counts), "contexts": context_count(questions)}
-    return {"out": str(out), **told, "dropped": dict(questions.dropped)}
+    return {"out": str(out), **told, **set_counts(questions)}
 
 
 def questions_step(data: str, language: str, limit: int, split: str) -> QuestionSet:

@@ -24,6 +24,7 @@ def study_summary(folder: Path) -> Found:
     A row holds the base's score, the leading source with its score, gain and corrected p-value,
     and the sources that tie with it; scores are 0-1. There are no rows where nothing was answered.
     `sample` tells how many questions a target has from how many contexts, see `study.design`.
+    `left_out_or_noted` has what the readers of its sets counted.
 
     Raises:
         StoreError: the folder holds no finished study.
@@ -52,6 +53,7 @@ def study_summary(folder: Path) -> Found:
         "measure": measure,
         **({} if come.complete else {"unfinished": list(come.missing)}),
         "scores": [row for row in rows if row] if results.height else [],
+        "left_out_or_noted": plan.get("left_out_or_noted", []),
         "cost": _cost(folder),
     }
 
