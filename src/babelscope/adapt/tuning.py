@@ -128,7 +128,7 @@ def _planned_card(
     """Return the final variant's card, its loss curve still empty."""
     return AdapterCard(
         base_name=loaded.name,
-        base_fingerprint=loaded.fingerprint,
+        base_fingerprint=loaded.base_fingerprint,
         rendering_fingerprint=rendering_fingerprint(loaded.tokenizer, rendering),
         template=rendering.template.name,
         template_text=rendering.template.text,
@@ -144,6 +144,7 @@ def _planned_card(
         seed=seed,
         step=recipe.max_steps,
         precision_used=precision_used(recipe.precision, loaded.device),
+        base_dtype=str(loaded.dtype).removeprefix("torch."),
         example=_decoded(loaded, data.examples[0]),
         counts=data.counts,
     )

@@ -158,6 +158,13 @@ def answer_cell(
             progress(done, len(prompts))
     rows = [row for i in range(len(rounds)) for row in read_jsonl(shard(folder, i, "jsonl"))]
     by_id = {answer.id: answer for answer in map(answer_of, rows)}
+    if len(rows) != len(by_id) or set(by_id) != {e.id for e in questions.examples}:
+        raise StoreError(
+            str(folder / "shards"),
+            expected=f"an answer to each of {len(prompts)} questions",
+            found=f"{len(rows)} answers, or to others",
+            remedy="delete it and run again",
+        )
     ordered = [kept_row(by_id[e.id]) for e in questions.examples]
     write_jsonl(folder / "answers.jsonl", ordered)
     finish(

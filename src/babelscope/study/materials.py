@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from babelscope.data.parallel import read_translations
@@ -13,6 +13,7 @@ from babelscope.errors import SettingError
 from babelscope.identity import digest
 from babelscope.records import QuestionSet
 from babelscope.study.cells import Answering, Cell
+from babelscope.study.maps import map_inputs
 from babelscope.study.plan import SourcePlan, StudyPlan
 
 QA = "qa"
@@ -23,7 +24,8 @@ CONTEST = "contest:"
 class Materials:
     """What was read: `tests` by (task, target), `rivals` the other language's contest items.
 
-    `wholes` holds each target's test set before contexts were sampled from it.
+    `wholes` holds each target's test set before contexts were sampled from it. `references` are
+    what sources are compared with, `maps` is the digest of what language maps are made from.
     """
 
     sources: Mapping[str, QuestionSet]
@@ -32,14 +34,21 @@ class Materials:
     rivals: Mapping[tuple[str, str], QuestionSet]
     pools: Mapping[str, QuestionSet]
     wholes: Mapping[str, QuestionSet]
+    references: Mapping[str, QuestionSet] = field(default_factory=dict)
+    maps: str = ""
 
     def digest(self) -> str:
-        """Return one digest of all examples."""
+        """Return one digest of all that was read, and of what was left out of it."""
         return digest(
             {
-                "sources": {name: s.examples for name, s in self.sources.items()},
-                "tests": {f"{task} {t}": s.examples for (task, t), s in self.tests.items()},
-                "pools": {code: s.examples for code, s in self.pools.items()},
+                "sources": self.sources,
+                "references": self.references,
+                "tests": {f"{task} {t}": s for (task, t), s in self.tests.items()},
+                "rivals": {f"{task} {t}": s for (task, t), s in self.rivals.items()},
+                # golds in other languages and the best constant answers are taken from these
+                "wholes": self.wholes,
+                "pools": self.pools,
+                "maps": self.maps,
             }
         )
 
@@ -63,8 +72,10 @@ def gather(plan: StudyPlan) -> Materials:
     for questions in sources.values():
         for test in whole.values():
             check_disjoint(questions, test)
-    qualities = {s.name: quality(sources[s.name], _reference(s)) for s in plan.sources}
-    return Materials(sources, qualities, tests, rivals, _pools(plan), whole)
+    references = {s.name: found for s in plan.sources if (found := _reference(s))}
+    qualities = {name: quality(s, references.get(name)) for name, s in sources.items()}
+    maps = map_inputs(plan, sources)
+    return Materials(sources, qualities, tests, rivals, _pools(plan), whole, references, maps)
 
 
 def _asked(plan: StudyPlan, target: str) -> QuestionSet:

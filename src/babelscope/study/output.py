@@ -78,7 +78,7 @@ def plan_digest(plan: StudyPlan, materials: Materials, sections: Sequence[str]) 
             "plan": replace(plan, templates={}),
             "templates": plan.templates,
             "materials": materials.digest(),
-            "model": folder_fingerprint(folder),
+            "model": folder_fingerprint(folder, code=plan.model.trust_remote_code),
             "sections": sections,
         }
     )
@@ -164,7 +164,8 @@ def _model_facts(plan: StudyPlan, loaded: LoadedModel | None) -> dict[str, objec
     facts: dict[str, object] = {"name": plan.model.name, "is_mini": plan.model.name == MINI}
     if loaded is None:
         folder = resolve_folder(plan.model.name, revision=plan.model.revision)
-        return facts | {"fingerprint": folder_fingerprint(folder)}
+        code = plan.model.trust_remote_code
+        return facts | {"fingerprint": folder_fingerprint(folder, code=code)}
     return facts | {
         "fingerprint": loaded.fingerprint,
         "dtype": str(loaded.dtype).removeprefix("torch."),
