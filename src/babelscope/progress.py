@@ -90,7 +90,10 @@ class _Lines:
         now = time.monotonic()
         if not self.quiet and now - self.last >= LINE_SECONDS:
             self.last = now
-            print(line, file=sys.stderr, flush=True)
+            try:
+                print(line, file=sys.stderr, flush=True)
+            except OSError:
+                self.quiet = True  # nobody reads: no reason to stop the work
 
 
 @dataclass(slots=True)

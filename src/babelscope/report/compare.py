@@ -35,6 +35,7 @@ from babelscope.report.pairing import (
 )
 from babelscope.report.tables import Variant, variants
 from babelscope.report.words import more_questions
+from babelscope.store import check_folder
 
 NAMED = 4
 
@@ -56,6 +57,9 @@ def write_comparison(
     found = pairs(a, b)
     folder = out or second / "report" / f"against-{first.resolve().name}"
     page = folder / "index.html"
+    for wanted, name in (("page", ""), (figures, "figures"), (tables, "tables")):
+        if wanted:
+            check_folder(folder / name)
     write_page(page, render(a, b, found))
     told: dict[str, object] = {"report": str(page), **counted(found)}
     if tables:

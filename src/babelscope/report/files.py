@@ -8,6 +8,7 @@ from babelscope.errors import SettingError
 from babelscope.report.export import write_tables
 from babelscope.report.formats import check_formats
 from babelscope.report.page import write_report
+from babelscope.store import check_folder
 
 
 def write_files(
@@ -22,6 +23,9 @@ def write_files(
     if out is not None:
         raise SettingError("--out", expected="two studies to compare", found="one study")
     check_formats(figures, tables)
+    for wanted, name in (("page", ""), (figures, "figures"), (tables, "tables")):
+        if wanted:
+            check_folder(folder / "report" / name)
     found: dict[str, object] = {"report": str(write_report(folder))}
     if figures:
         from babelscope.report.paper_figures import write_figures
