@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import TextIO
 
 EXIT_FAULT = 2
 EXIT_INTERRUPTED = 130
@@ -22,6 +21,7 @@ try:
     from babelscope.cli.app import app
     from babelscope.controls import one_line
     from babelscope.errors import BabelscopeError, SettingError, StoreError
+    from babelscope.progress import silence
 except KeyboardInterrupt:  # so early that `main` cannot say it yet
     print(INTERRUPTED, file=sys.stderr)
     raise SystemExit(EXIT_INTERRUPTED) from None
@@ -109,7 +109,7 @@ def _guarded(work: Callable[[], object]) -> int:
         return _fault(error)
     except BrokenPipeError:
         # the reader of what is printed has gone, `| head` has seen enough: no fault of ours
-        _silence(sys.stdout)
+        silence(sys.stdout)
     except OSError as error:
         name = error.filename or "a file"
         return _fault(
@@ -133,10 +133,4 @@ def _tell(line: str) -> None:
     try:
         print(line, file=sys.stderr, flush=True)
     except OSError:
-        _silence(sys.stderr)
-
-
-def _silence(stream: TextIO) -> None:
-    """Keep the interpreter from complaining at exit about a stream without a reader."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        silence(sys.stderr)

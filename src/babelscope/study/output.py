@@ -45,6 +45,9 @@ PACKAGES = (
     "babel",
     "py3langid",
     "polars",
+    "regex",
+    "sacrebleu",
+    "unicodedataplus",
 )
 
 
