@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -32,6 +32,12 @@ def is_lively(stream: TextIO) -> bool:
     """
     dumb = os.environ.get("TERM", "") in ("", "dumb")
     return stream.isatty() and not dumb and not os.environ.get("NO_COLOR")
+
+
+def silence(stream: TextIO) -> None:
+    """Keep the interpreter from complaining at exit about a stream without a reader."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
@@ -90,7 +96,11 @@ class _Lines:
         now = time.monotonic()
         if not self.quiet and now - self.last >= LINE_SECONDS:
             self.last = now
-            print(line, file=sys.stderr, flush=True)
+            try:
+                print(line, file=sys.stderr, flush=True)
+            except OSError:
+                self.quiet = True  # nobody reads: no reason to stop the work
+                silence(sys.stderr)
 
 
 @dataclass(slots=True)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -153,10 +154,64 @@ def check_writable(out: Path) -> None:
     """Fail before the work, not after it, where a file cannot be written.
 
     Raises:
-        StoreError: it is a folder, or its own folder cannot be written to.
+        StoreError: it is a folder, a device or a mount point, which no file can replace, or its
+            own folder cannot be written to.
     """
     if out.is_dir():
         raise StoreError(str(out), expected="a file's name", found="a folder")
+    if out.exists() and not out.is_file():
+        raise StoreError(str(out), expected="a file's name", found="a device or a pipe")
+    if is_mount(out):
+        raise StoreError(
+            str(out),
+            expected="a file that can be replaced",
+            found="a mount point",
+            remedy="name a file in a mounted folder",
+        )
     probe = out.with_name(f".{out.name}.probe")
     write_text(probe, "")
     probe.unlink()
+
+
+def check_folder(folder: Path) -> None:
+    """Fail before the work, not after it, where nothing can be written into a folder.
+
+    A folder that is missing is made to try it, and taken away again.
+
+    Raises:
+        StoreError: it is a file or a link to nothing, or it cannot be made or written to.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in (folder, *folder.parents):
+        if path.is_symlink() and not path.exists():
+            raise StoreError(str(path), expected="a folder", found="a link to nothing")
+        if path.exists() and not path.is_dir():
+            raise StoreError(str(path), expected="a folder", found="a file")
+    probe = folder / ".probe"
+    try:
+        write_text(probe, "")
+        probe.unlink()
+    finally:
+        for path in missing:
+            with suppress(OSError):
+                path.rmdir()
+
+
+def is_mount(path: Path) -> bool:
+    """Tell whether something is mounted just there, a folder or a single file.
+
+    Python alone does not see what is mounted from the same disk; Linux's own list does.
+    """
+    if os.path.ismount(path):
+        return True
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    own = str(path.absolute())
+    places = (line.split(" ")[4] for line in lines.split("\n") if line)
+    return any(re.sub(r"\\([0-7]{3})", _octal, place) == own for place in places)
+
+
+def _octal(found: re.Match[str]) -> str:
+    return chr(int(found[1], 8))

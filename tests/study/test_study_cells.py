@@ -8,6 +8,7 @@ import pytest
 
 from babelscope.data.prompts import TEMPLATES
 from babelscope.data.qa import first, read_qa
+from babelscope.errors import StoreError
 from babelscope.infer.generate import Decoding
 from babelscope.models.encoding import Rendering
 from babelscope.models.loading import LoadedModel, load_model
@@ -62,3 +63,24 @@ def test_rounds_change_no_answer(mini: LoadedModel, tmp_path: Path) -> None:
     narrow, wide = (read_answers(tmp_path / n / "answers.jsonl") for n in ("narrow", "wide"))
     assert narrow == wide
     assert [a.id for a in wide] == [e.id for e in QUESTIONS.examples]
+
+
+@pytest.mark.parametrize("change", ["lost", "foreign", "twice"])
+def test_kept_rounds_of_other_questions_are_refused(
+    change: str, mini: LoadedModel, tmp_path: Path
+) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        answer_cell(mini, QUESTIONS, _answering(8), tmp_path, stop)
+    (path,) = (tmp_path / "shards").iterdir()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    told = {
+        "lost": lines[:-1],
+        "foreign": [*lines[:-1], lines[-1].replace('"id": "', '"id": "x', 1)],
+        "twice": [*lines, lines[0]],
+    }
+    path.write_text("".join(f"{line}\n" for line in told[change]), encoding="utf-8")
+    with pytest.raises(StoreError, match="one answer to each of 12 questions"):
+        answer_cell(mini, QUESTIONS, _answering(8), tmp_path)

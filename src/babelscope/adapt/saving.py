@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import peft
@@ -19,9 +19,11 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
+from babelscope.adapt.processes import is_main_process
 from babelscope.errors import SettingError, StoreError
 from babelscope.identity import digest
-from babelscope.models.adapters import AdapterCard, read_adapter_card
+from babelscope.models.adapters import CARD, AdapterCard, read_adapter_card
+from babelscope.store import is_mount
 
 VERSION = 2
 """Raised when tuning makes something else of the same recipe, so that nothing old is resumed."""
@@ -83,11 +85,70 @@ def finished_cards(saving: Saving, planned: AdapterCard) -> tuple[AdapterCard, .
         return None
     steps = variant_steps(saving, planned.step)
     folders = [*(out / variant_name(step) for step in steps), out]
-    if out.is_dir() and all((folder / "babelscope.json").is_file() for folder in folders):
+    if out.is_dir() and all((folder / CARD).is_file() for folder in folders):
         cards = tuple(read_adapter_card(folder) for folder in folders)
         if digest(replace(cards[-1], loss_curve=())) == digest(planned):
             return cards
-    raise StoreError(
+    raise _something_else(out)
+
+
+def check_out(saving: Saving, card: Mapping[str, object]) -> None:
+    """Fail before the work, not after it, where a result could not be given its name.
+
+    `card` is what is known of the result's card: that of another tune is refused. The renaming
+    that ends a tune is tried with an empty folder.
+
+    Raises:
+        StoreError: the name is a file's, a link's or a mount point's, its folder holds something
+            else, or the one that it lies in cannot be written to.
+    """
+    out = saving.out.absolute()
+    if (out / CARD).is_file():
+        found = asdict(read_adapter_card(out))
+        if digest({name: found[name] for name in card}) != digest(card):
+            raise _something_else(saving.out)
+        return
+    if out.is_symlink():
+        raise StoreError(
+            str(saving.out),
+            expected="a folder's own name",
+            found="a symbolic link",
+            remedy=f"give what it points to: {out.resolve()}",
+        )
+    if is_mount(out):
+        raise StoreError(
+            str(saving.out),
+            expected="a folder that can be made",
+            found="a mount point",
+            remedy=f"give a folder in it: {saving.out / 'adapter'}",
+        )
+    if out.is_dir() and any(out.iterdir()):
+        raise _something_else(saving.out)
+    if out.exists() and not out.is_dir():
+        raise StoreError(
+            str(saving.out), expected="a folder", found="a file", remedy="choose another name"
+        )
+    if is_main_process():
+        _try_name(out)
+
+
+def _try_name(out: Path) -> None:
+    there = out.is_dir()
+    empty = out.with_name(f".{out.name}.test")
+    with store_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        empty.mkdir(exist_ok=True)
+        try:
+            empty.rename(out)
+        except OSError:
+            empty.rmdir()
+            raise
+        if not there:
+            out.rmdir()
+
+
+def _something_else(out: Path) -> StoreError:
+    return StoreError(
         str(out),
         expected="a new folder, or the result of the same tune",
         found="something else",

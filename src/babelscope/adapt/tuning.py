@@ -20,6 +20,7 @@ from babelscope.adapt.processes import check_processes, is_main_process, wait_fo
 from babelscope.adapt.recipes import Recipe, rendering_of
 from babelscope.adapt.saving import (
     Saving,
+    check_out,
     checkpoint_interval,
     finished_cards,
     open_work_folder,
@@ -65,6 +66,7 @@ def tune(
     """
     _check_device(loaded)
     check_processes(recipe)
+    check_out(saving, known_of_card(questions, recipe, seed))
     if recipe.packing:
         prove_packing(loaded)
     rendering = rendering_of(recipe, templates, "training")
@@ -91,6 +93,18 @@ def tune(
             shutil.rmtree(work)
         wait_for_all(loaded.device)
     return cards
+
+
+def known_of_card(questions: QuestionSet, recipe: Recipe, seed: int) -> dict[str, object]:
+    """Return the fields of the final variant's card that are known before the base is loaded."""
+    return {
+        "recipe": asdict(recipe),
+        "source": questions.name,
+        "language": questions.language,
+        "source_digest": digest([questions.language, questions.examples]),
+        "seed": seed,
+        "step": recipe.max_steps,
+    }
 
 
 def precision_used(wanted: str, device: torch.device) -> Literal["bf16", "fp32"]:
@@ -129,7 +143,7 @@ def _planned_card(
     """Return the final variant's card, its loss curve still empty."""
     return AdapterCard(
         base_name=portable_path(loaded.name),
-        base_fingerprint=loaded.fingerprint,
+        base_fingerprint=loaded.base_fingerprint,
         rendering_fingerprint=rendering_fingerprint(loaded.tokenizer, rendering),
         template=rendering.template.name,
         template_text=rendering.template.text,
@@ -138,13 +152,9 @@ def _planned_card(
         answer_tokens=recipe.answer_tokens,
         begin_train=recipe.begin_train,
         begin_answer=recipe.begin_answer,
-        recipe=asdict(recipe),
-        source=questions.name,
-        language=questions.language,
-        source_digest=digest([questions.language, questions.examples]),
-        seed=seed,
-        step=recipe.max_steps,
+        **known_of_card(questions, recipe, seed),  # type: ignore[arg-type]  # the card's own
         precision_used=precision_used(recipe.precision, loaded.device),
+        base_dtype=str(loaded.dtype).removeprefix("torch."),
         example=_decoded(loaded, data.examples[0]),
         counts=data.counts,
     )

@@ -9,4 +9,5 @@ app = App(
     help="In which language should training examples be written, and what does it do to others?",
     version_flags=["--version"],
     result_action="return_value",  # the status is ours to return
+    suppress_keyboard_interrupt=False,  # and what is said of an interruption
 )

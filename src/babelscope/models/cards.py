@@ -25,6 +25,7 @@ class AdapterCard:
     The rendering is that of answering, except for `begin_train`. `loss_curve` is in nats, one
     value a step; `example` is one training example, each token's text with whether it was in the
     loss; `counts` holds how many training examples were truncated, lost their gold and the like.
+    `base_dtype` is what the base's weights were held in, "" on a card that does not tell.
     """
 
     base_name: str
@@ -44,6 +45,7 @@ class AdapterCard:
     seed: int
     step: int
     precision_used: str = "fp32"
+    base_dtype: str = ""
     loss_curve: tuple[float, ...] = ()
     example: tuple[tuple[str, bool], ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -15,12 +15,19 @@ from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
 from babelscope.errors import ModelError
-from babelscope.identity import digest_files
+from babelscope.identity import digest, digest_files
+from babelscope.models.folder_files import CONFIG, files_read, foreign_code, read_json, weight_files
+
+__all__ = [
+    "base_fingerprint",
+    "check_model_folder",
+    "folder_fingerprint",
+    "read_json",
+    "resolve_folder",
+    "weight_files",
+]
 
 MINI = "mini"
-WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 UNWANTED = ["*/*", "consolidated*"]
@@ -68,7 +75,7 @@ def check_model_folder(folder: Path) -> None:
         raise ModelError(
             what, expected="a finished download", found=unfinished[0], remedy="download it again"
         )
-    config = read_json(folder / "config.json")
+    config = read_json(folder / CONFIG)
     if not isinstance(config, dict) or not config.get("model_type"):
         raise ModelError(
             what,
@@ -80,70 +87,41 @@ def check_model_folder(folder: Path) -> None:
         _check_safetensors(file)
 
 
-def weight_files(folder: Path) -> tuple[Path, ...]:
-    """Return the safetensors files that make up a model: one, or the shards of its index.
+def folder_fingerprint(folder: Path, *, code: bool = False) -> str:
+    """Return 32 hex digits over all that is read of a model's folder, wherever it lies.
 
-    Raises:
-        ModelError: there are none, only a pickle checkpoint, or a shard is missing.
+    That is its `base_fingerprint` and what `files_read` finds beside it, by name and content;
+    with `code` its Python files too. Digests are remembered within the process for as long as a
+    file's size and times of change stay.
     """
-    what = f"model {folder}"
-    if (folder / WEIGHTS).is_file():
-        return (folder / WEIGHTS,)
-    if (folder / INDEX).is_file():
-        index = read_json(folder / INDEX)
-        places = index.get("weight_map") if isinstance(index, dict) else None
-        if not isinstance(places, dict) or not places:
-            raise ModelError(f"{folder / INDEX}", expected="a weight_map", found="none")
-        shards = tuple(folder / str(name) for name in sorted(set(places.values())))
-        missing = [shard.name for shard in shards if not shard.is_file()]
-        if missing:
-            raise ModelError(
-                what,
-                expected=f"{len(shards)} shards",
-                found=f"{len(missing)} missing, first {missing[0]}",
-                remedy="download it again",
-            )
-        return shards
-    pickles = sorted(p.name for pattern in PICKLES for p in folder.glob(pattern))
-    if pickles:
-        raise ModelError(
-            what,
-            expected=f"safetensors weights ({WEIGHTS})",
-            found=f"only a pickle checkpoint ({pickles[0]})",
-            remedy="a pickle can run code: convert it to safetensors",
-        )
-    raise ModelError(what, expected=f"{WEIGHTS} or {INDEX}", found="neither")
-
-
-def folder_fingerprint(folder: Path) -> str:
-    """Return 32 hex digits over a model's configuration and weights, wherever the folder lies.
-
-    Digests are remembered within the process by path, size and time of change.
-    """
-    files = (folder / "config.json", *weight_files(folder))
-    # not resolved: in the Hub's cache the files are links to blobs of other names
-    return _digest(
-        tuple((str(f.absolute()), f.stat().st_size, f.stat().st_mtime_ns) for f in files)
+    base = (folder / CONFIG, *weight_files(folder))
+    beside = [path for path in files_read(folder, code=code) if path not in base]
+    return digest(
+        [
+            base_fingerprint(folder),
+            [[path.relative_to(folder).as_posix(), _digest(_states([path]))] for path in beside],
+            foreign_code(folder) if code else [],
+        ]
     )
 
 
-def read_json(path: Path) -> object:
-    """Read a JSON file of a model or adapter folder.
-
-    Raises:
-        ModelError: it is missing, cannot be read, or is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError(str(path.parent), expected=path.name, found="no such file") from error
-    except (OSError, ValueError) as error:
-        raise ModelError(str(path), expected="a JSON file", found=str(error)) from error
+def base_fingerprint(folder: Path) -> str:
+    """Return 32 hex digits over a model's configuration and weights: what adapters are made for."""
+    return _digest(_states([folder / CONFIG, *weight_files(folder)]))
 
 
-@lru_cache(maxsize=64)
-def _digest(states: tuple[tuple[str, int, int], ...]) -> str:
-    return digest_files([Path(path) for path, _, _ in states])
+@lru_cache(maxsize=1024)
+def _digest(states: tuple[tuple[object, ...], ...]) -> str:
+    return digest_files([Path(str(path)) for path, *_ in states])
+
+
+def _states(files: Sequence[Path]) -> tuple[tuple[object, ...], ...]:
+    # not resolved: in the Hub's cache the files are links to blobs of other names
+    found = [(file.absolute(), file.stat()) for file in files]
+    return tuple(
+        (str(path), s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns)
+        for path, s in found
+    )
 
 
 def _check_safetensors(path: Path) -> None:

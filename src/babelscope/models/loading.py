@@ -14,7 +14,13 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from babelscope.errors import ModelError, SettingError
-from babelscope.models.folders import MINI, check_model_folder, folder_fingerprint, resolve_folder
+from babelscope.models.folders import (
+    MINI,
+    base_fingerprint,
+    check_model_folder,
+    folder_fingerprint,
+    resolve_folder,
+)
 from babelscope.models.fused import fuse_activations
 from babelscope.models.parts import ModelParts, locate_parts, verify_parts
 from babelscope.models.tokenizers import (
@@ -69,8 +75,9 @@ _LOAD_FAULTS = (
 class LoadedModel:
     """A model with its tokenizer and proved parts, in evaluation mode.
 
-    `name` is as it was asked for, `fingerprint` that of configuration and weights, `device` where
-    ids go in. The parts stay valid when adapters are attached.
+    `name` is as it was asked for, `fingerprint` that of all that was read of its folder, `device`
+    where ids go in, `weights_fingerprint` that of configuration and weights alone ("": not told).
+    The parts stay valid when adapters are attached.
     """
 
     model: PreTrainedModel
@@ -80,6 +87,12 @@ class LoadedModel:
     fingerprint: str
     dtype: torch.dtype
     device: torch.device
+    weights_fingerprint: str = ""
+
+    @property
+    def base_fingerprint(self) -> str:
+        """What an adapter is made for: the weights, whatever their tokenizer or end tokens are."""
+        return self.weights_fingerprint or self.fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +142,10 @@ def load_model(
         tokenizer=opened.tokenizer,
         parts=parts,
         name=name,
-        fingerprint=folder_fingerprint(opened.folder),
+        fingerprint=folder_fingerprint(opened.folder, code=trust_remote_code),
         dtype=opened.dtype,
         device=next(parts.embed.parameters()).device,
+        weights_fingerprint=base_fingerprint(opened.folder),
     )
 
 

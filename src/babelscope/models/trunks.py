@@ -35,8 +35,8 @@ UNLIMITED = 1 << 40
 class Trunk:
     """A model that gives hidden states, in evaluation mode, whatever its head.
 
-    `causal`: a position sees none to its right. `fingerprint` is that of configuration, weights
-    and adapter; `max_tokens` is the longest sequence that has positions, None without a limit.
+    `causal`: a position sees none to its right. `fingerprint` is that of the model's folder and of
+    its adapter; `max_tokens` is the longest sequence that has positions, None without a limit.
     """
 
     model: nn.Module
@@ -96,7 +96,7 @@ def load_trunk(
         depth=len(blocks),
         causal=is_causal(model, blocks),
         name=name,
-        fingerprint=folder_fingerprint(opened.folder),
+        fingerprint=folder_fingerprint(opened.folder, code=trust_remote_code),
         tokenizer_fingerprint=tokenizer_fingerprint(opened.tokenizer),
         dtype=opened.dtype,
         device=embed.weight.device,

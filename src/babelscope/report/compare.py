@@ -37,6 +37,7 @@ from babelscope.report.pairing import (
 from babelscope.report.tables import Variant, variants
 from babelscope.report.unfinished import unfinished
 from babelscope.report.words import more_questions
+from babelscope.store import check_folder
 
 NAMED = 4
 
@@ -58,6 +59,9 @@ def write_comparison(
     found = pairs(a, b)
     folder = out or second / "report" / f"against-{first.resolve().name}"
     page = folder / "index.html"
+    for wanted, name in (("page", ""), (figures, "figures"), (tables, "tables")):
+        if wanted:
+            check_folder(folder / name)
     write_page(page, render(a, b, found))
     told: dict[str, object] = {"report": str(page), **counted(found)}
     if lacking := incomplete(a, b):

@@ -10,6 +10,7 @@ from babelscope.report.formats import check_formats
 from babelscope.report.page import write_report
 from babelscope.report.tables import read_study
 from babelscope.report.unfinished import unfinished
+from babelscope.store import check_folder
 
 
 def write_files(
@@ -24,6 +25,9 @@ def write_files(
     if out is not None:
         raise SettingError("--out", expected="two studies to compare", found="one study")
     check_formats(figures, tables)
+    for wanted, name in (("page", ""), (figures, "figures"), (tables, "tables")):
+        if wanted:
+            check_folder(folder / "report" / name)
     found: dict[str, object] = {"report": str(write_report(folder))}
     if told := unfinished(read_study(folder)):
         found["unfinished"] = told

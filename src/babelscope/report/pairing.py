@@ -114,7 +114,7 @@ def pairs(a: Side, b: Side) -> tuple[Pair, ...]:
 
 
 def has_same_model(a: Side, b: Side) -> bool:
-    """Tell whether two studies began with the very same weights."""
+    """Tell whether two studies began with the very same model, its end tokens and tokenizer too."""
     one, other = (s.tables.plan.get("fingerprints", {}).get("model") for s in (a, b))
     return one is not None and one == other
 

@@ -6,7 +6,7 @@ process. Its key is the digest of everything that can change its result.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from babelscope.identity import digest
 from babelscope.infer.generate import Decoding, generate_answers, plan_answers
 from babelscope.models.encoding import EncodedPrompt, Rendering, encode_prompt
 from babelscope.models.loading import LoadedModel
-from babelscope.records import Example, QuestionSet
+from babelscope.records import Answer, Example, QuestionSet
 from babelscope.store import (
     FINISHED,
     finish,
@@ -157,8 +157,7 @@ def answer_cell(
         if progress:
             progress(done, len(prompts))
     rows = [row for i in range(len(rounds)) for row in read_jsonl(shard(folder, i, "jsonl"))]
-    by_id = {answer.id: answer for answer in map(answer_of, rows)}
-    ordered = [kept_row(by_id[e.id]) for e in questions.examples]
+    ordered = _ordered([answer_of(row) for row in rows], questions, folder)
     write_jsonl(folder / "answers.jsonl", ordered)
     finish(
         folder,
@@ -168,6 +167,19 @@ def answer_cell(
             "gold_lost": sum(p.gold_lost for p in prompts),
         },
     )
+
+
+def _ordered(answers: Sequence[Answer], questions: QuestionSet, folder: Path) -> list[object]:
+    """Return the answers of all rounds as rows, in the order of the questions."""
+    by_id = {answer.id: answer for answer in answers}
+    if len(answers) != len(by_id) or set(by_id) != {e.id for e in questions.examples}:
+        raise StoreError(
+            str(folder / "shards"),
+            expected=f"one answer to each of {len(questions.examples)} questions",
+            found=f"{len(answers)} answers, some of them to others or twice",
+            remedy="delete it and run again",
+        )
+    return [kept_row(by_id[e.id]) for e in questions.examples]
 
 
 def read_counts(folder: Path) -> AnswerCounts:

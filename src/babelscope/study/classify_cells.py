@@ -72,10 +72,11 @@ class Run:
 
 
 def model_identity(model: ModelPlan) -> tuple[str, str]:
-    """Return the fingerprints of a model's weights and of its tokenizer, loading neither."""
+    """Return the fingerprints of a model's folder and of its tokenizer, without its weights."""
     folder = resolve_folder(model.name, revision=model.revision)
     tokenizer = load_tokenizer(model.name, revision=model.revision)
-    return folder_fingerprint(folder), tokenizer_fingerprint(tokenizer)
+    fingerprint = folder_fingerprint(folder, code=model.trust_remote_code)
+    return fingerprint, tokenizer_fingerprint(tokenizer)
 
 
 def run_of(

@@ -11,7 +11,7 @@ import polars as pl
 from babelscope.data.label_words import words_of
 from babelscope.data.published_xnli import PAPER, PRINTED, recomputed_efficiency
 from babelscope.portable import portable_names, portable_path
-from babelscope.store import check_writable, write_json
+from babelscope.store import write_json
 from babelscope.study.classify_cells import (
     CLASSIFY_VERSION,
     Progress,
@@ -26,6 +26,7 @@ from babelscope.study.classify_data import ClassifyData, gather_sets
 from babelscope.study.classify_plan import ClassifyPlan
 from babelscope.study.classify_rows import Cell
 from babelscope.study.classify_tables import classify_table
+from babelscope.study.inside import check_outputs
 from babelscope.study.output import write_frame
 from babelscope.study.plan_records import ModelPlan
 
@@ -133,11 +134,11 @@ def classify_step(
     Trainings and predictions stay in `store` (OUT without its ending, with `.store`, if not
     given): the same call does nothing again, another target needs no training.
     """
-    check_writable(out)
     store = store or out.with_suffix(".store")
+    beside = check_outputs(out, store)
     frame, settings = run_classify(plan, model, (), store, progress)
     write_frame(out, frame)
-    write_json(out.with_suffix(".json"), settings)
+    write_json(beside, settings)
     told: dict[str, object] = {
         "out": str(out),
         "store": str(store),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 from babelscope.identity import digest
@@ -50,12 +51,13 @@ def _published(
 
     It is made from none of them: all are held out.
     """
-    fingerprint = tokenizer_fingerprint(loaded.tokenizer)
+    fingerprint, rows = tokenizer_fingerprint(loaded.tokenizer), loaded.parts.vocabulary_rows
     texts = study_texts(languages, materials.sources, plan.lens.text)
-    key = digest([LANGID_VERSION, languages, fingerprint, texts])
+    identifier = version("py3langid")
+    key = digest([LANGID_VERSION, identifier, languages, fingerprint, rows, texts])
     file = folder / f"{LANGID}-{key}.safetensors"
     if not file.exists():
-        made = published_map(loaded.tokenizer, loaded.parts.vocabulary_rows, languages)
+        made = published_map(loaded.tokenizer, rows, languages)
         counted = {code: texts.get(code, []) for code in languages}
         if any(counted.values()):
             made = measured_map(made, loaded.tokenizer, counted)

@@ -32,14 +32,14 @@ from babelscope.models.loading import LoadedModel, tokenizer_fingerprint
 from babelscope.models.token_text import token_text
 from babelscope.models.tokens import token_forms
 from babelscope.records import QuestionSet
-from babelscope.store import slot
+from babelscope.store import check_folder, check_writable, slot
 from babelscope.study.cells import Answering, Progress, encode_questions
 from babelscope.study.lens_places import place_table
 from babelscope.study.lens_shards import MASS, Array, keep_reading, kept_places
 from babelscope.study.lensing import LENS_VERSION, gold_ids
 from babelscope.study.maps import make_map, map_digest, study_texts
 from babelscope.study.output import write_frame
-from babelscope.study.steps import ModelChoice, adapted, check_writable, how_to_answer, load_choice
+from babelscope.study.steps import ModelChoice, adapted, how_to_answer, load_choice
 
 MAP = "map"
 TOP_K = 10
@@ -82,9 +82,8 @@ def lens_step(
     taken as they stand. An interrupted call is continued by the next one.
     """
     wish = wish or LensWish()
-    for path in (out, wish.tokens):
-        if path is not None:
-            check_writable(path)
+    work = out.with_name(f".{out.name}.work")
+    _check_outputs(out, wish.tokens, work)
     loaded = load_choice(choice)
     answering = how_to_answer(loaded, choice, None, wish.batch_tokens)
     language_map = _map(loaded, asked, wish.map_file)
@@ -94,7 +93,6 @@ def lens_step(
         lens = prepare_lens(ready, {MAP: language_map.probability}, settings)
         adapter = adapter_fingerprint(choice.adapter) if choice.adapter else ""
         key = _key(lens, language_map, prompts, wish, adapter)
-        work = out.with_name(f".{out.name}.work")
         folder = slot(work, "lens", key)
         arrays = keep_reading(
             lens, prompts, wish.positions, folder, batch_tokens=wish.batch_tokens, progress=progress
@@ -118,6 +116,15 @@ def lens_step(
         counts |= {"tokens": str(wish.tokens), "token_rows": told.height}
     shutil.rmtree(work, ignore_errors=True)
     return counts
+
+
+def _check_outputs(out: Path, tokens: Path | None, work: Path) -> None:
+    if tokens is not None and tokens.absolute() == out.absolute():
+        raise SettingError("--tokens", expected="another file than --out", found=str(tokens))
+    for path in (out, tokens):
+        if path is not None:
+            check_writable(path)
+    check_folder(work)
 
 
 def _map(

@@ -13,12 +13,13 @@ from scipy import sparse
 from babelscope.data import atlas
 from babelscope.data.texts import read_texts
 from babelscope.errors import DataError, LanguageError
-from babelscope.identity import digest
+from babelscope.identity import digest, digest_files
 from babelscope.measure.langid_map import langid_map
 from babelscope.measure.language_map import LanguageMap, build_map, load_map, quality, save_map
 from babelscope.models.loading import LoadedModel, Tokenizer, tokenizer_fingerprint
 from babelscope.models.tokens import count_tokens, token_forms
 from babelscope.records import QuestionSet
+from babelscope.study.plan_records import COUNTED, LANGID, StudyPlan
 
 MAP_VERSION = "3"
 """Raised whenever the same tokenizer and texts may give another map than before."""
@@ -60,6 +61,26 @@ def study_texts(
         if lines:
             texts[code] = lines
     return texts
+
+
+def map_inputs(plan: StudyPlan, sources: Mapping[str, QuestionSet]) -> str:
+    """Return 32 hex digits over what a study's maps are made from: a given file, texts as read.
+
+    Texts in languages that the study does not have are left out, as from its maps.
+
+    Raises:
+        DataError, StoreError: a text or the given map cannot be read.
+    """
+    lens, languages, given = plan.lens, plan.languages, ""
+    if not lens.questions:
+        return ""
+    if lens.map_file:
+        given = digest_files([Path(lens.map_file)])
+        # the published map beside it has the file's languages
+        if COUNTED not in lens.map_names:
+            languages = load_map(Path(lens.map_file)).languages
+    counted = set(lens.map_names) & {COUNTED, LANGID}
+    return digest([given, study_texts(languages, sources, lens.text) if counted else {}])
 
 
 def _named(collections: str | Sequence[str]) -> tuple[str, ...]:
@@ -144,7 +165,7 @@ def study_map(
     Raises:
         LanguageError: the given file, or the text, lacks a language of the study.
     """
-    fingerprint = tokenizer_fingerprint(loaded.tokenizer)
+    fingerprint, rows = tokenizer_fingerprint(loaded.tokenizer), loaded.parts.vocabulary_rows
     if given:
         read = load_map(Path(given), tokenizer_fingerprint=fingerprint)
         _check_languages(read, languages, given)
@@ -160,11 +181,17 @@ def study_map(
     further = [read_collection(name) for name in _named(text)[1:]]
     used = [{code: t[code] for code in texts if code in t} for t in further]
     key = digest(
-        {"texts": texts, "further": used, "tokenizer": fingerprint, "version": MAP_VERSION}
+        {
+            "texts": texts,
+            "further": used,
+            "tokenizer": fingerprint,
+            "rows": rows,
+            "version": MAP_VERSION,
+        }
     )
     file = path / f"{key}.safetensors"
     if not file.exists():
-        save_map(make_map(loaded.tokenizer, loaded.parts.vocabulary_rows, texts, used), file)
+        save_map(make_map(loaded.tokenizer, rows, texts, used), file)
     return load_map(file, tokenizer_fingerprint=fingerprint)
 
 

@@ -14,6 +14,7 @@ from babelscope.errors import SettingError
 from babelscope.identity import digest
 from babelscope.records import QuestionSet
 from babelscope.study.cells import Answering, Cell
+from babelscope.study.maps import map_inputs
 from babelscope.study.plan import SourcePlan, StudyPlan
 
 QA = "qa"
@@ -25,7 +26,8 @@ class Materials:
     """What was read: `tests` by (task, target), `rivals` the other language's contest items.
 
     `wholes` holds each target's test set before questions were drawn from it, `sizes` of every
-    test the questions and contexts there were to draw from.
+    test the questions and contexts there were to draw from. `references` are what sources are
+    compared with, `maps` is the digest of what language maps are made from.
     """
 
     sources: Mapping[str, QuestionSet]
@@ -35,14 +37,21 @@ class Materials:
     pools: Mapping[str, QuestionSet]
     wholes: Mapping[str, QuestionSet]
     sizes: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    references: Mapping[str, QuestionSet] = field(default_factory=dict)
+    maps: str = ""
 
     def digest(self) -> str:
-        """Return one digest of all examples."""
+        """Return one digest of all that was read, and of what was left out of it."""
         return digest(
             {
-                "sources": {name: s.examples for name, s in self.sources.items()},
-                "tests": {f"{task} {t}": s.examples for (task, t), s in self.tests.items()},
-                "pools": {code: s.examples for code, s in self.pools.items()},
+                "sources": self.sources,
+                "references": self.references,
+                "tests": {f"{task} {t}": s for (task, t), s in self.tests.items()},
+                "rivals": {f"{task} {t}": s for (task, t), s in self.rivals.items()},
+                # golds in other languages and the best constant answers are taken from these
+                "wholes": self.wholes,
+                "pools": self.pools,
+                "maps": self.maps,
             }
         )
 
@@ -65,9 +74,13 @@ def gather(plan: StudyPlan) -> Materials:
     for questions in sources.values():
         for test in whole.values():
             check_disjoint(questions, test)
-    qualities = {s.name: quality(sources[s.name], _reference(s)) for s in plan.sources}
+    references = {s.name: found for s in plan.sources if (found := _reference(s))}
+    qualities = {name: quality(s, references.get(name)) for name, s in sources.items()}
+    maps = map_inputs(plan, sources)
     sizes = {key: _size(questions) for key, questions in asked.items()}
-    return Materials(sources, qualities, tests, rivals, _pools(plan), whole, sizes)
+    return Materials(
+        sources, qualities, tests, rivals, _pools(plan), whole, sizes, references, maps
+    )
 
 
 def _asked(plan: StudyPlan, target: str) -> QuestionSet:

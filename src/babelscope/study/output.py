@@ -49,6 +49,9 @@ PACKAGES = (
     "babel",
     "py3langid",
     "polars",
+    "regex",
+    "sacrebleu",
+    "unicodedataplus",
 )
 
 
@@ -82,7 +85,7 @@ def plan_digest(plan: StudyPlan, materials: Materials, sections: Sequence[str]) 
             "plan": replace(plan, templates={}),
             "templates": plan.templates,
             "materials": materials.digest(),
-            "model": folder_fingerprint(folder),
+            "model": folder_fingerprint(folder, code=plan.model.trust_remote_code),
             "sections": sections,
         }
     )
@@ -174,7 +177,8 @@ def _model_facts(plan: StudyPlan, loaded: LoadedModel | None) -> dict[str, objec
     }
     if loaded is None:
         folder = resolve_folder(plan.model.name, revision=plan.model.revision)
-        return facts | {"fingerprint": folder_fingerprint(folder)}
+        code = plan.model.trust_remote_code
+        return facts | {"fingerprint": folder_fingerprint(folder, code=code)}
     return facts | {
         "fingerprint": loaded.fingerprint,
         "dtype": str(loaded.dtype).removeprefix("torch."),

@@ -13,7 +13,7 @@ import polars as pl
 
 from babelscope.data.published import DIVISOR, PERIOD, UPDATES, Array, Arrays, read_published
 from babelscope.errors import StoreError
-from babelscope.store import read_json, write_json
+from babelscope.store import check_folder, read_json, write_json
 from babelscope.study.lens_tables import LENS
 from babelscope.study.output import versions, write_frame
 
@@ -28,8 +28,9 @@ def published_step(path: Path, out: Path, command: str = "") -> dict[str, object
         LanguageError: a prompt language is unknown.
         StoreError: the folder holds another study, or cannot be written to.
     """
-    found = read_published(path)
+    check_folder(out)
     _refuse_other(out)
+    found = read_published(path)
     write_frame(out / "lens.parquet", lens_frame(found))
     write_json(out / "plan.json", _plan(found, path, command))
     sums = found.values.sum(axis=-1)

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from babelscope.infer.lens import LensSettings, prepare_lens
 from babelscope.models.loading import load_model
+from babelscope.store import check_folder
 from babelscope.study.costs import CostBook
 from babelscope.study.explorer import with_examples
 from babelscope.study.lens_maps import study_maps
 from babelscope.study.materials import Materials, gather
 from babelscope.study.output import (
+    COMPLETE,
     Study,
     is_complete,
     mark_complete,
@@ -36,11 +38,14 @@ def run_study(
         BabelscopeError: whatever is wrong with plan, data, model or disk, in one line; what was
             finished stays and is not done again.
     """
+    if not (out / COMPLETE).exists():
+        _check_folders(out)
     materials = gather(plan)
     sections = planned_sections(plan)
     study = plan_digest(plan, materials, [section.key for section in sections])
     if is_complete(out, study):
         return out
+    _check_folders(out)
     costs = CostBook(out / "cost.csv")
     worked = len(list(planned_cells(plan))) + tunings(plan)
     pieces = worked + grid_pieces(plan)
@@ -59,6 +64,12 @@ def run_study(
     write_predictors(plan, out)
     mark_complete(out, study)
     return out
+
+
+def _check_folders(out: Path) -> None:
+    """Fail before the work where the study, its pieces or its report could not be written."""
+    for folder in (out, out / "store", out / "report"):
+        check_folder(folder)
 
 
 def _work(

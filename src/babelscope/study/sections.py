@@ -73,7 +73,8 @@ def _sections(plan: StudyPlan) -> Iterator[Section]:
     if plan.classify:
         sets = [gather_sets(part, part.targets or targets) for part in plan.classify]
         others = sorted({name for part in plan.classify for name in part.models})
-        weights = [folder_fingerprint(resolve_folder(name)) for name in others]
+        code = plan.model.trust_remote_code
+        weights = [folder_fingerprint(resolve_folder(name), code=code) for name in others]
         yield Section(
             "classification",
             "classify",
@@ -84,7 +85,8 @@ def _sections(plan: StudyPlan) -> Iterator[Section]:
 
 def _key(plan: StudyPlan, part: object, data: object) -> str:
     folder = resolve_folder(plan.model.name, revision=plan.model.revision)
-    told = [versions(), plan.model, folder_fingerprint(folder), plan.targets]
+    model = folder_fingerprint(folder, code=plan.model.trust_remote_code)
+    told = [versions(), plan.model, model, plan.targets]
     return digest([*told, part, data])
 
 

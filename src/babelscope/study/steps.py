@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from babelscope.adapt.recipes import Recipe, change, find_recipe, rendering_of
-from babelscope.adapt.saving import Saving
-from babelscope.adapt.tuning import tune
+from babelscope.adapt.saving import Saving, check_out
+from babelscope.adapt.tuning import known_of_card, tune
 from babelscope.data.draws import draw_questions, per_context_of
 from babelscope.data.prompts import TEMPLATES
 from babelscope.data.qa import first, read_qa, set_counts
@@ -29,7 +29,7 @@ from babelscope.models.loading import (
     load_model,
 )
 from babelscope.records import QuestionSet
-from babelscope.store import check_writable, slot, write_jsonl
+from babelscope.store import check_folder, check_writable, slot, write_jsonl
 from babelscope.study.answers import answer_row, read_answers
 from babelscope.study.cells import (
     Answering,
@@ -105,6 +105,7 @@ def tune_step(
     progress: Progress | None = None,
 ) -> dict[str, object]:
     """Tune an adapter; returns what its card says, without the example."""
+    check_out(saving, known_of_card(questions, recipe, seed))
     cards = tune(
         load_choice(choice), questions, recipe, seed=seed, saving=saving, progress=progress
     )
@@ -133,11 +134,12 @@ def answer_step(
 ) -> dict[str, object]:
     """Answer questions into `out`; an interrupted call is continued by the next one."""
     check_writable(out)
+    work = out.with_name(f".{out.name}.work")
+    check_folder(work)
     loaded = load_choice(choice)
     answering = how_to_answer(loaded, choice, recipe, batch_tokens)
     adapter = adapter_fingerprint(choice.adapter) if choice.adapter else ""
     key = answering_key(loaded.fingerprint, str(loaded.dtype), adapter, questions, answering)
-    work = out.with_name(f".{out.name}.work")
     folder = slot(work, "answers", key)
     with adapted(loaded, choice.adapter) as ready:
         answer_cell(ready, questions, answering, folder, progress)
