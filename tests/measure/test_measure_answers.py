@@ -63,7 +63,8 @@ def test_order_of_answers_changes_nothing() -> None:
 def test_golds_as_answers_score_one() -> None:
     means = summarise(scored([say(i, gold) for i, gold in enumerate(GOLDS)]))
     for name in (*RATES, "length_ratio"):
-        assert (means[name].value, means[name].low, means[name].high) == (1.0, 1.0, 1.0), name
+        assert (means[name].value, means[name].high) == (1.0, 1.0), name
+        assert means[name].low < 1.0 or name == "length_ratio"  # three answers prove little
 
 
 @pytest.mark.parametrize(
