@@ -81,13 +81,12 @@ def read_ends(
     for i, ids in enumerate(sequences):
         apart.setdefault(length_class(config, len(ids)), []).append(i)
     for members in apart.values():
-        _read_ends(
-            loaded,
-            [sequences[i] for i in members],
-            [kept[i] for i in members],
-            batch_tokens,
-            lambda places, states, members=members: see([members[n] for n in places], states),
-        )
+
+        def of_all(places: Sequence[int], states: Tensor, members: list[int] = members) -> None:
+            see([members[n] for n in places], states)
+
+        own = [sequences[i] for i in members]
+        _read_ends(loaded, own, [kept[i] for i in members], batch_tokens, of_all)
 
 
 def _read_ends(

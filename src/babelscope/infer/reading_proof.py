@@ -34,7 +34,7 @@ def verify_reading(loaded: LoadedModel) -> None:
     if not gap <= unseen(model):
         raise ModelError(
             f"model {loaded.name}",
-            expected="kept keys and values, beside a longer row, to give the states of whole passes",
+            expected="kept keys beside a longer row to give the states of whole passes",
             found=f"states that differ by {gap:.2g}",
             remedy="this architecture cannot be asked questions here",
         )

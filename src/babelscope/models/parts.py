@@ -106,7 +106,7 @@ def verify_parts(model: PreTrainedModel, parts: ModelParts) -> None:
     size = max(float(own.abs().max()), 1e-6)
     gap = float((ours - own).abs().max()) / size
     if not math.isfinite(gap):
-        raise overflow(what, parts.unembed.weight.dtype)
+        raise overflow(what, logits.dtype)
     if not gap <= tolerance:
         raise ModelError(
             what,
