@@ -28,7 +28,7 @@ from babelscope.store import (
 )
 from babelscope.study.answers import answer_of, kept_row
 
-ANSWERING_VERSION = "3"
+ANSWERING_VERSION = "4"
 """Raised whenever the same model and prompt may be answered otherwise than before."""
 
 SAMPLING_VERSION = "2"

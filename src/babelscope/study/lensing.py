@@ -19,7 +19,7 @@ from babelscope.study.cells import Answering, Progress, encode_questions
 from babelscope.study.lens_shards import Array, keep_reading
 from babelscope.study.maps import map_digest
 
-LENS_VERSION = "3"
+LENS_VERSION = "4"
 """Raised whenever the same model, prompt and map may give other values than before."""
 
 ARRAYS = "lens.safetensors"
