@@ -14,10 +14,13 @@ from babelscope.models.loading import LoadedModel
 from babelscope.models.parts import locate_parts
 
 FAMILIES = ("bloom", "qwen2", "qwen3", "llama", "gemma", "gemma2", "mistral", "gpt_neox")
-LENS_FAMILIES = (*FAMILIES, "cohere", "granite", "olmo2")
-"""Further forms of a head: scaled logits, multiplied or divided; norms behind the sums only."""
+LENS_FAMILIES = (*FAMILIES, "cohere", "granite", "olmo2", "olmo", "olmoe", "opt")
+"""Further forms of a head: scaled logits, multiplied or divided; norms behind the sums only; a norm
+without weights; experts; a projection to a narrower embedding, no norm (OPT-350m)."""
 ENCODERS = ("xlm_roberta", "bert", "distilbert", "modernbert")
 """Two that end with a norm inside their blocks and two others: no pooler, a norm behind them."""
+BLIND_ENCODERS = ("convbert", "mobilebert", "nystromformer", "fnet")
+"""Encoders whose states change with the padding beside a text, masked or not."""
 ROWS = 512
 """Rows of the tiny models' vocabularies: more than the tokenizer has, as BLOOM's are padded."""
 VOCABULARY = 480
@@ -36,6 +39,23 @@ _MODERN = {
     "max_position_embeddings": 4096,
     "head_dim": 8,
 }
+
+
+def _rope(limit: int, **scales: float) -> dict[str, object]:
+    """LongRoPE as Phi-3 and Phi-3.5-MoE have it: other factors beyond `limit` tokens."""
+    return {
+        "original_max_position_embeddings": limit,
+        "rope_parameters": {
+            "rope_type": "longrope",
+            "rope_theta": 1e4,
+            "short_factor": [1.0] * 4,
+            "long_factor": [4.0, 6.0, 9.0, 12.0],
+            **scales,
+            "original_max_position_embeddings": limit,
+        },
+    }
+
+
 _CLASSES = {
     "bloom": ("BloomConfig", {"hidden_size": 32, "n_layer": 2, "n_head": 4, "vocab_size": ROWS}),
     "qwen2": ("Qwen2Config", _MODERN),
@@ -51,6 +71,34 @@ _CLASSES = {
     "cohere": ("CohereConfig", {**_MODERN, "logit_scale": 0.25}),
     "granite": ("GraniteConfig", {**_MODERN, "logits_scaling": 4.0, "residual_multiplier": 0.5}),
     "olmo2": ("Olmo2Config", _MODERN),
+    "olmo": ("OlmoConfig", _MODERN),
+    "olmoe": ("OlmoeConfig", {**_MODERN, "num_experts": 4, "num_experts_per_tok": 2}),
+    "opt": (
+        "OPTConfig",
+        {**_SHAPE, "ffn_dim": 64, "word_embed_proj_dim": 16, "max_position_embeddings": 128}
+        | {"do_layer_norm_before": False},
+    ),
+    "opt_normed": (
+        "OPTConfig",
+        {**_SHAPE, "ffn_dim": 64, "word_embed_proj_dim": 16, "max_position_embeddings": 128},
+    ),
+    "openai_gpt": ("OpenAIGPTConfig", {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 99}),
+    "rwkv": ("RwkvConfig", {"hidden_size": 32, "num_hidden_layers": 2, "context_length": 99}),
+    "jetmoe": (
+        "JetMoeConfig",
+        {**_SHAPE, "num_key_value_heads": 2, "kv_channels": 8, "intermediate_size": 64}
+        | {"num_local_experts": 4, "num_experts_per_tok": 2},
+    ),
+    "longrope": ("Phi3Config", {**_MODERN, **_rope(64)}),
+    "phimoe": (
+        "PhimoeConfig",
+        {**_MODERN, "num_local_experts": 2, **_rope(64, short_mscale=1.0, long_mscale=1.3)},
+    ),
+    "dynamic": (
+        "LlamaConfig",
+        {**_MODERN, "max_position_embeddings": 64}
+        | {"rope_parameters": {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 1e4}},
+    ),
 }
 _ENCODER = {**_SHAPE, "intermediate_size": 64, "max_position_embeddings": 66}
 _ENCODERS = {
@@ -65,6 +113,16 @@ _ENCODERS = {
         "ModernBertConfig",
         {**_ENCODER, "cls_token_id": 1, "sep_token_id": 2, "local_attention": 8},
     ),
+    "convbert": (
+        "ConvBertConfig",
+        {**_ENCODER, "embedding_size": 32, "conv_kernel_size": 3, "head_ratio": 2},
+    ),
+    "mobilebert": (
+        "MobileBertConfig",
+        {**_ENCODER, "embedding_size": 16, "true_hidden_size": 32, "intra_bottleneck_size": 32},
+    ),
+    "nystromformer": ("NystromformerConfig", {**_ENCODER, "conv_kernel_size": 5}),
+    "fnet": ("FNetConfig", _ENCODER),
 }
 
 
@@ -153,7 +211,7 @@ def save_tiny(
 
     `room` is an encoder's number of positions.
     """
-    encodes = family in ENCODERS
+    encodes = family in _ENCODERS
     model = (
         tiny_encoder(family, seed=seed, rows=rows, room=room)
         if encodes

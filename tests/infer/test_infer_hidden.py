@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import ENCODERS, FAMILIES, save_tiny, tiny_encoder, tiny_model, tiny_tokenizer
+from tiny import (
+    BLIND_ENCODERS,
+    ENCODERS,
+    FAMILIES,
+    save_tiny,
+    tiny_encoder,
+    tiny_model,
+    tiny_tokenizer,
+)
 from transformers import AutoModel, AutoTokenizer
 
 from babelscope.errors import DataError, ModelError, SettingError
@@ -86,6 +94,28 @@ def test_batches_and_padding_side_change_nothing(family: str, trunks: dict[str, 
         a, b = one_by_one.states[pooling], together.states[pooling]
         assert a.shape == (3, 5, 32)
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(a).max())
+
+
+@pytest.mark.parametrize("family", BLIND_ENCODERS)
+def test_where_padding_is_seen_only_equal_lengths_stand_together(
+    family: str, tmp_path: Path
+) -> None:
+    folder = save_tiny(tmp_path / "m", family)
+    trunk = load_trunk(str(folder), device="cpu")
+    assert (trunk.causal, trunk.hides_padding, trunk.width) == (False, False, 32)
+    texts = [*TEXTS, HiddenText("f", TEXTS[1].text + ".", (0, 6)), HiddenText("g", "Berlin!", None)]
+    found = hidden_states(trunk, texts, ("mean", "last"))
+    lengths = [len(item.ids) for item in encode_texts(trunk, texts)]
+    assert all(len({lengths[n] for n in batch}) == 1 for batch in found.plan.batches)
+    assert len(found.plan.batches) == len(set(lengths)) < len(texts)
+    model = AutoModel.from_pretrained(folder).eval()
+    for place, text in enumerate(texts):
+        ids = trunk.tokenizer(text.text, return_tensors="pt")["input_ids"]
+        with torch.no_grad():
+            own = model(ids, output_hidden_states=True).hidden_states[1]
+        expected = own[0, 1:-1].mean(dim=0).numpy()
+        ours = found.states["mean"][1, place]
+        np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def test_a_pooling_alone_has_the_same_bits(trunks: dict[str, Trunk]) -> None:

@@ -73,8 +73,9 @@ def _plain(
     with torch.no_grad():
         out = loaded.model(torch.tensor([[*prompt, *gold]]), output_hidden_states=True)
         logits = [
-            loaded.parts.unembed(loaded.parts.final_norm(hidden)) for hidden in out.hidden_states
-        ][:-1]
+            loaded.parts.unembed(loaded.parts.final_norm(hidden))
+            for hidden in out.hidden_states[:-1]
+        ]
         cap, scale = loaded.parts.soft_cap, loaded.parts.logit_scale
         logits = [x * scale if cap is None else cap * torch.tanh(x / cap) for x in logits] + [
             out.logits

@@ -111,7 +111,8 @@ def test_without_what_follows_nothing_is_said_of_it() -> None:
     np.testing.assert_allclose(seen.next_probability[0, 0], p, atol=1e-6)
 
 
-PARALLEL = ("gpt_neox", "cohere")
+PARALLEL = ("gpt_neox", "cohere", "opt")
+"""Blocks whose steps run side by side, and one that norms its sums (OPT-350m)."""
 
 
 @pytest.mark.parametrize("family", [f for f in LENS_FAMILIES if f not in PARALLEL])
@@ -138,7 +139,7 @@ def test_half_depths_are_those_after_attention(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", PARALLEL)
-def test_parallel_blocks_have_no_half_depths(family: str) -> None:
+def test_parallel_and_normed_blocks_have_no_half_depths(family: str) -> None:
     loaded = tiny_loaded(family)
     assert locate_middle(loaded.model, loaded.parts) is None
     assert _read(loaded, [OTHER], ("last",), LensSettings(half_depths=True)).half_mass == {}

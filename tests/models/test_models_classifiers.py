@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tiny import BLIND_ENCODERS, save_tiny
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "adapt"))
 from toy_classify import ENCODERS, FAMILIES, save_base, toy_pairs, toy_sentences
@@ -39,6 +40,27 @@ def test_padding_and_batches_change_nothing(family: str, head: str, tmp_path: Pa
     for one, item in zip(together, items, strict=True):
         np.testing.assert_allclose(one, class_probabilities(found, [item])[0], atol=1e-5)
         np.testing.assert_allclose(one.sum(axis=-1), 1.0)
+
+
+@pytest.mark.parametrize("family", BLIND_ENCODERS)
+@pytest.mark.parametrize("head", ["sequence", "token"])
+def test_where_padding_is_seen_texts_do_not_change_each_other(
+    family: str, head: str, tmp_path: Path
+) -> None:
+    labels = LABELS if head == "sequence" else TAGS
+    found = load_classifier(str(save_tiny(tmp_path / "m", family)), labels, head, seed=1)
+    assert not found.hides_padding
+    items = (
+        encode_pairs(found.tokenizer, toy_pairs(6), LABELS, 64)
+        if head == "sequence"
+        else encode_words(found.tokenizer, toy_sentences(6), TAGS, 64)
+    )
+    assert len({len(item.ids) for item in items}) > 1
+    for one, item in zip(class_probabilities(found, items), items, strict=True):
+        with torch.no_grad():
+            own = found.model(torch.tensor([item.ids])).logits.double().softmax(dim=-1)[0].numpy()
+        expected = own[None] if head == "sequence" else own[list(item.words)]
+        np.testing.assert_allclose(one, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("family", ["bloom", "qwen2"])

@@ -14,11 +14,13 @@ from tiny import TEXT, tiny_tokenizer
 
 from babelscope.data.prompts import TEMPLATES, Template, prompt_parts
 from babelscope.errors import DataError, ModelError, SettingError
+from babelscope.infer.options import encode_choice
 from babelscope.models.encoding import (
     NO_LOSS,
     Rendering,
     encode_prompt,
     encode_training,
+    encode_verbatim,
     rendering_fingerprint,
 )
 from babelscope.models.loading import load_tokenizer
@@ -232,3 +234,22 @@ def test_real_tokenizers(
         )
         answer = tokenizer.decode(item.ids[item.answer_start : item.answer_end])
         assert answer.strip() == "New Delhi"
+
+
+def test_a_prompt_as_it_stands_gets_no_end_token() -> None:
+    for adds_end in (False, True):
+        tokenizer = tiny_tokenizer(adds_begin=True, adds_end=adds_end)
+        bare = tuple(TOKENIZER("The capital is")["input_ids"])
+        assert encode_verbatim(tokenizer, "The capital is", "") == ((BOS, *bare), ())
+        ids, answer = encode_verbatim(tokenizer, "The capital is", " Delhi")
+        assert ids == (BOS, *bare)
+        assert text_of(answer) == " Delhi"
+        # all ways that a prompt becomes tokens agree
+        whole = f"{TEXT}\n\nQ: What?\nA:"
+        rendered = encode_prompt(tokenizer, Rendering(PLAIN), example())
+        assert rendered.ids == encode_verbatim(tokenizer, whole, "")[0]
+        assert encode_choice(tokenizer, "c", whole, [" a"]).prompt == rendered.ids
+        trained = encode_training(
+            tokenizer, Rendering(PLAIN), example(), train_eos=False, loss="answer"
+        )
+        assert trained.ids[: trained.answer_start] == rendered.ids

@@ -12,12 +12,17 @@ import pytest
 import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
-from tiny import ROWS, save_tiny, tiny_model, tiny_tokenizer
+from tiny import BLIND_ENCODERS, ENCODERS, ROWS, save_tiny, tiny_model, tiny_tokenizer
 
 from babelscope.errors import ModelError, SettingError
+from babelscope.infer.generate import Decoding, generate_answers
+from babelscope.infer.hidden import HiddenText, hidden_states
 from babelscope.models import folders
+from babelscope.models.encoding import EncodedPrompt
 from babelscope.models.folders import folder_fingerprint
 from babelscope.models.loading import load_model, load_tokenizer, pad_id, tokenizer_fingerprint
+from babelscope.models.tokens import count_tokens, token_forms
+from babelscope.models.trunks import load_trunk
 
 
 @pytest.fixture(scope="module")
@@ -279,3 +284,47 @@ def test_pad_id_is_never_the_end_token() -> None:
     bare.bos_token = None
     assert pad_id(bare, ROWS) == len(bare)
     assert pad_id(bare, len(bare)) == 0
+
+
+def _with_pad_behind(folder: Path, **roles: str) -> None:
+    """Give a tokenizer special tokens behind the model's rows, as a padding token added later."""
+    tokenizer = tiny_tokenizer(pad=None)
+    tokenizer.add_tokens([f"word{n}" for n in range(ROWS - len(tokenizer))])
+    tokenizer.add_special_tokens(roles)
+    assert max(tokenizer.get_vocab().values()) == ROWS + len(roles) - 1
+    tokenizer.save_pretrained(folder)
+
+
+def test_a_padding_token_behind_the_rows_is_no_fault(folder: Path) -> None:
+    _with_pad_behind(folder, pad_token="[PAD]")
+    loaded = load_model(str(folder), device="cpu")
+    assert pad_id(loaded.tokenizer, ROWS) == 0
+    assert len(token_forms(loaded.tokenizer, ROWS)) == ROWS
+    languages, counts = count_tokens(loaded.tokenizer, {"x": ["word1 [PAD] word1"]}, ROWS)
+    assert (languages, counts.sum()) == (("x",), counts[:ROWS].sum())
+    prompt = EncodedPrompt("a", tuple(loaded.tokenizer("word1")["input_ids"]), False, False)
+    assert generate_answers(loaded, [prompt], Decoding(2), language="x")[0].new_tokens
+    trunk = load_trunk(str(folder), device="cpu")
+    texts = [HiddenText("a", "word1"), HiddenText("b", "word1 [PAD]")]
+    assert hidden_states(trunk, texts[:1], ("mean",)).states["mean"].shape == (3, 1, 32)
+    with pytest.raises(ModelError, match=r"found \[PAD\] \(id 512\); take this special token out"):
+        hidden_states(trunk, texts, ("mean",))
+
+
+@pytest.mark.parametrize("role", ["eos_token", "unk_token", "bos_token"])
+def test_a_mark_behind_the_rows_is_a_fault(folder: Path, role: str) -> None:
+    _with_pad_behind(folder, **{role: "[MARK]"})
+    with pytest.raises(ModelError, match=f"found id {ROWS} in the tokenizer"):
+        load_model(str(folder), device="cpu")
+
+
+@pytest.mark.parametrize("family", [*ENCODERS, *BLIND_ENCODERS])
+def test_an_encoder_is_called_one(family: str, tmp_path: Path) -> None:
+    encoder = save_tiny(tmp_path / "m", family)
+    with pytest.raises(ModelError) as caught:
+        load_model(str(encoder), device="cpu")
+    # some encoders have no class of a decoder at all
+    assert "found an encoder" in str(caught.value) or "Unrecognized configuration" in str(
+        caught.value
+    )
+    assert family not in ("bert", "xlm_roberta") or "found an encoder" in str(caught.value)

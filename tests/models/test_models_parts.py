@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 import torch
-from tiny import FAMILIES, ROWS, tiny_model
+from tiny import FAMILIES, LENS_FAMILIES, ROWS, tiny_model
 from torch import nn
 from transformers import BertConfig, BertLMHeadModel, PreTrainedModel
 
@@ -16,6 +16,7 @@ from babelscope.models.parts import (
     block_outputs,
     locate_parts,
     normalise,
+    part_names,
     unembed_hidden,
     verify_parts,
 )
@@ -119,3 +120,47 @@ def test_training_mode_is_left_as_it_was() -> None:
     model = tiny_model("bloom").train()
     verify_parts(model, locate_parts(model))
     assert model.training
+
+
+FORMS = {
+    "olmo": "model.norm (OlmoLayerNorm)",
+    "opt": "model.decoder.project_out (Linear)",
+    "opt_normed": "model.decoder.final_layer_norm (LayerNorm), model.decoder.project_out (Linear)",
+    "openai_gpt": "none: the blocks end with a norm",
+}
+"""A norm without weights; a projection to a narrower embedding alone, behind a norm; nothing."""
+
+
+@pytest.mark.parametrize("family", FORMS)
+def test_whatever_stands_before_the_unembedding_is_found(family: str) -> None:
+    model = tiny_model(family)
+    parts = locate_parts(model)
+    verify_parts(model, parts)
+    assert part_names(model, parts)["final_norm"] == FORMS[family]
+    with torch.no_grad(), block_outputs(parts, [1]) as kept:
+        logits = model(IDS).logits
+    assert kept[1].shape[-1] == parts.width == 32
+    with torch.no_grad():
+        ours = unembed_hidden(parts, normalise(parts, kept[1].flatten(0, 1)))
+    torch.testing.assert_close(ours, logits.flatten(0, 1), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", LENS_FAMILIES)
+def test_an_overflow_is_not_called_an_architecture(family: str) -> None:
+    model = tiny_model(family).to(torch.float16)
+    parts = locate_parts(model)
+    parts.unembed.weight.data *= 1e5
+    with pytest.raises(ModelError, match=r"finite numbers, found numbers beyond float16's 65,504"):
+        verify_parts(model, parts)
+    broken = tiny_model(family)
+    parts = locate_parts(broken)
+    parts.unembed.weight.data[5, 3] = torch.nan
+    with pytest.raises(ModelError, match="infinity or no number in float32; its weights are"):
+        verify_parts(broken, parts)
+
+
+def test_what_the_models_own_code_raises_is_one_line() -> None:
+    model = tiny_model("llama")
+    model.model.layers[1].mlp.down_proj = nn.Linear(7, 32)
+    with pytest.raises(ModelError, match="reads token ids alone, found RuntimeError"):
+        locate_parts(model)

@@ -10,14 +10,24 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
-from tiny import ENCODERS, FAMILIES, ROWS, save_tiny, tiny_encoder, tiny_tokenizer
+from tiny import (
+    BLIND_ENCODERS,
+    ENCODERS,
+    FAMILIES,
+    LENS_FAMILIES,
+    ROWS,
+    save_tiny,
+    tiny_encoder,
+    tiny_model,
+    tiny_tokenizer,
+)
 from torch import Tensor, nn
 from transformers import AutoModel, BertConfig, BertModel, PreTrainedModel, T5Config, T5Model
 
 from babelscope.errors import ModelError
 from babelscope.models.loading import load_model
 from babelscope.models.parts import find_blocks
-from babelscope.models.trunk_proof import is_causal, verify_trunk, watched
+from babelscope.models.trunk_proof import hides_padding, is_causal, verify_trunk, watched
 from babelscope.models.trunks import Trunk, load_trunk, trunk_of
 
 IDS = torch.tensor([[5, 77, 301, 8, 44, 9], [12, 400, 33, 33, 7, 250]])
@@ -176,3 +186,52 @@ def test_blocks_out_of_order_fail_the_proof() -> None:
     with pytest.raises(ModelError, match=r"each block to run once, in order, found \[1, 0\]"):
         verify_trunk(model, nn.ModuleList(reversed(list(blocks))))
     assert not is_causal(model, blocks)
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("family", [*LENS_FAMILIES, "opt_normed", "jetmoe", "rwkv", "longrope"])
+def test_decoders_are_causal_whatever_their_rounding(family: str, half: bool) -> None:
+    # experts get other tokens beside them, and round otherwise
+    model = tiny_model(family).to(torch.bfloat16 if half else torch.float32)
+    assert is_causal(model, find_blocks(model, 2, family))
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("family", [*ENCODERS, *BLIND_ENCODERS])
+def test_encoders_are_not_causal_and_those_that_see_padding_are_told(
+    family: str, half: bool
+) -> None:
+    model = tiny_encoder(family).base_model.to(torch.bfloat16 if half else torch.float32)
+    blocks = find_blocks(model, 2, family)
+    if half and family == "fnet":  # torch has no such transform
+        with pytest.raises(ModelError, match="Unsupported dtype BFloat16; load it as float32"):
+            is_causal(model, blocks)
+        return
+    assert not is_causal(model, blocks)
+    assert hides_padding(model, blocks) == (family in ENCODERS)
+
+
+def test_a_model_without_attention_is_refused() -> None:
+    model = tiny_model("llama")
+    for block in model.model.layers:
+        block.self_attn.o_proj.weight.data.zero_()
+    with pytest.raises(ModelError, match="expected positions that see others"):
+        is_causal(model, model.model.layers)
+
+
+def test_an_overflow_in_half_precision_says_what_it_is(tmp_path: Path) -> None:
+    folder = save_tiny(tmp_path / "m", "bert")
+    weights = load_file(folder / "model.safetensors")
+    name = next(n for n in weights if n.endswith("layer.0.output.dense.weight"))
+    weights[name] = weights[name] * 1e6
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    load_trunk(str(folder), device="cpu")
+    with pytest.raises(ModelError, match=r"float16's 65,504; load the model as bfloat16"):
+        load_trunk(str(folder), device="cpu", dtype="float16")
+
+
+@pytest.mark.parametrize("family", ["opt", "opt_normed"])
+def test_the_width_is_that_of_the_blocks(family: str, tmp_path: Path) -> None:
+    folder = save_tiny(tmp_path / "m", family)
+    assert load_model(str(folder), device="cpu").parts.unembed.weight.shape[1] == 16
+    assert trunk_of(load_model(str(folder), device="cpu")).width == 32

@@ -7,16 +7,18 @@ import math
 from pathlib import Path
 
 import pytest
-from tiny import save_tiny
+from safetensors.torch import load_file, save_file
+from tiny import ROWS, save_tiny
 
 from babelscope.data.bitext import read_bitext
+from babelscope.errors import ModelError
 from babelscope.infer.drift import Drift
 from babelscope.models.loading import load_model
 from babelscope.study import check, section_costs
 from babelscope.study.check import CheckWish
 from babelscope.study.classify_data import gather_sets
 from babelscope.study.estimate import estimate_cost
-from babelscope.study.plan import read_plan
+from babelscope.study.plan import StudyPlan, read_plan
 from babelscope.study.probe_data import gather as gather_probe
 
 
@@ -69,10 +71,14 @@ questions = 2
 """
 
 
-def _checked(folder: Path, model: str, tokens: int) -> dict[str, object]:
+def _plan(folder: Path, tokens: int) -> StudyPlan:
     path = folder / "study.toml"
     path.write_text(STUDY.format(tokens=tokens), encoding="utf-8")
-    return check.check_model(model, CheckWish(study=read_plan(path)))
+    return read_plan(path)
+
+
+def _checked(folder: Path, model: str, tokens: int) -> dict[str, object]:
+    return check.check_model(model, CheckWish(study=_plan(folder, tokens)))
 
 
 def test_a_study_that_fits_has_no_warning_and_a_cost_by_stage(tmp_path: Path) -> None:
@@ -125,6 +131,52 @@ def test_prompts_beyond_a_models_positions_are_warned_of(tmp_path: Path) -> None
     assert all(row["beyond_positions"] == row["prompts"] for row in found["prompts"])  # type: ignore[attr-defined]  # rows
     assert len(found["warnings"]) == 3  # type: ignore[arg-type]  # texts
     assert "100 positions: the study would stop" in found["warnings"][0]  # type: ignore[index]  # texts
+
+
+@pytest.mark.parametrize("family", ["bert", "xlm_roberta", "fnet"])
+def test_an_encoder_without_a_head_is_told_of_as_far_as_it_goes(
+    family: str, tmp_path: Path
+) -> None:
+    folder = save_tiny(tmp_path / "model", family)
+    weights = load_file(folder / "model.safetensors")
+    base = ("bert.", "roberta.", "fnet.")
+    bare = {name: tensor for name, tensor in weights.items() if name.startswith(base)}
+    assert len(bare) < len(weights)
+    save_file(bare, folder / "model.safetensors", metadata={"format": "pt"})
+    found = check.check_model(str(folder))
+    assert str(found["kind"]).startswith("encoder")
+    assert str(found["answers"]).startswith("not possible: ")
+    assert found["use"] == "alignment, probes and classification"
+    assert (found["depth"], found["width"], found["vocabulary_rows"]) == (2, 32, ROWS)
+    assert ("texts of one length" in str(found["batches"])) == (family == "fnet")
+    assert str(found["parts"]).startswith("proved")
+    assert len(found["fertility"]) > 20  # type: ignore[arg-type]  # rows
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    for wish in (CheckWish(drift=True), CheckWish(study=_plan(tmp_path, 320))):
+        with pytest.raises(ModelError):
+            check.check_model(str(folder), wish)
+
+
+def test_a_study_that_asks_nothing_is_checked_with_an_encoder(tmp_path: Path) -> None:
+    folder = save_tiny(tmp_path / "model", "bert")
+    path = tmp_path / "study.toml"
+    path.write_text('targets = ["en", "or"]\n[align]\ndata = "atlas:test"\nlimit = 5\n', "utf-8")
+    found = check.check_model(str(folder), CheckWish(study=read_plan(path)))
+    assert (found["prompts"], found["warnings"]) == ([], [])
+    assert [row["stage"] for row in found["cost"]] == ["align"]  # type: ignore[attr-defined]  # rows
+
+
+@pytest.mark.parametrize("family", ["rwkv", "longrope"])
+def test_what_a_decoder_cannot_and_how_it_is_batched_are_told(family: str, tmp_path: Path) -> None:
+    folder = save_tiny(tmp_path / "model", family)
+    found = check.check_model(str(folder))
+    if family == "rwkv":
+        assert "expected keys and values to go on from" in str(found["answers"])
+        with pytest.raises(ModelError, match="expected keys and values to go on from"):
+            check.check_model(str(folder), CheckWish(study=_plan(tmp_path, 320)))
+    else:
+        assert str(found["answers"]).startswith("proved")
+        assert "those beyond 64 tokens apart (longrope rotations)" in str(found["batches"])
 
 
 SECTIONS = """

@@ -8,23 +8,28 @@ from babelscope.errors import SettingError
 from babelscope.infer.prefixes import PrefixTree, prefix_tree
 
 
-def plan_batches(lengths: Sequence[int], tokens_per_batch: int) -> list[tuple[int, ...]]:
+def plan_batches(
+    lengths: Sequence[int], tokens_per_batch: int, kinds: Sequence[int] | None = None
+) -> list[tuple[int, ...]]:
     """Return batches of indices, longest first, each within a budget of padded tokens.
 
-    A sequence longer than the budget is a batch of its own. The order depends on lengths and
-    places alone.
+    A sequence longer than the budget is a batch of its own. Given `kinds`, a number for each
+    sequence, a batch holds one kind. The order depends on lengths and places alone.
 
     Raises:
         SettingError: the budget is below 1.
     """
     if tokens_per_batch < 1:
         raise SettingError("tokens_per_batch", expected=">= 1", found=str(tokens_per_batch))
-    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    apart: dict[int, list[int]] = {}
+    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        apart.setdefault(kinds[i] if kinds else 0, []).append(i)
     batches: list[tuple[int, ...]] = []
-    while order:
-        size = max(tokens_per_batch // max(lengths[order[0]], 1), 1)
-        batches.append(tuple(order[:size]))
-        order = order[size:]
+    for order in apart.values():
+        while order:
+            size = max(tokens_per_batch // max(lengths[order[0]], 1), 1)
+            batches.append(tuple(order[:size]))
+            del order[:size]
     return batches
 
 

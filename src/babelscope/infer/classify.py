@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from babelscope.infer.batches import plan_batches
 from babelscope.models.class_encoding import NO_TOKEN, ClassItem
 from babelscope.models.classifiers import Classifier, collate
+from babelscope.models.lengths import length_class
 
 Array = NDArray[np.float64]
 BATCH_TOKENS = 8192
@@ -23,10 +24,13 @@ def class_probabilities(
     """Return for each item (1, labels) of a text, or (words, labels); they sum to 1 over labels.
 
     A word without a token of its own has NaN. Neither batch nor padding changes a result beyond
-    rounding.
+    rounding: where a model sees padding, only texts of one length are read together.
     """
     found: list[Array] = [np.empty((0, len(classifier.labels)))] * len(items)
-    for batch in plan_batches([len(item.ids) for item in items], batch_tokens):
+    lengths = [len(item.ids) for item in items]
+    config = classifier.model.config
+    kinds = [length_class(config, n) for n in lengths] if classifier.hides_padding else lengths
+    for batch in plan_batches(lengths, batch_tokens, kinds):
         rows = [items[i] for i in batch]
         logits = classifier.model(**collate(classifier, rows)).logits
         table = logits.double().softmax(dim=-1).cpu().numpy()

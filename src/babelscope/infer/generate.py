@@ -2,6 +2,7 @@
 
 The loop is our own: it stops on decoded text, reads what prompts share once, projects only the
 last position, drops finished rows, and ignores the sampling settings that a model brings along.
+A row that outgrows a length at which the model rotates otherwise is read anew.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from babelscope.infer.passes import (
     read_together,
     room_tokens,
 )
-from babelscope.infer.room import Room, add_column, drop_rows
+from babelscope.infer.reading_proof import verify_reading
+from babelscope.infer.room import add_column, drop_rows
 from babelscope.infer.sampling import Decoding, answer_generator, choose_tokens
 from babelscope.models.encoding import EncodedPrompt
+from babelscope.models.lengths import length_class, rotation_limits
 from babelscope.models.loading import LoadedModel
 from babelscope.models.parts import normalise, positions_of, unembed_hidden
 from babelscope.records import Answer, Stop
@@ -74,11 +77,13 @@ def generate_answers(
     rounds are halved from there on.
 
     Raises:
-        ModelError: memory does not suffice for a single prompt.
+        ModelError: memory does not suffice for a single prompt, or the model's keys and values
+            cannot be kept.
         SettingError: prompt and answer are longer than the model's positions.
     """
     if not prompts:
         return []
+    verify_reading(loaded)
     _check_lengths(loaded, prompts, decoding)
     rows = in_rounds(
         plan_answers(loaded, prompts, decoding, batch_tokens),
@@ -110,25 +115,50 @@ def _generate(
     loaded: LoadedModel, prompts: Sequence[EncodedPrompt], decoding: Decoding, batch_tokens: int
 ) -> list[_Row]:
     rows = [_Row(prompt, answer_generator(decoding, prompt.id)) for prompt in prompts]
-    ends = _end_ids(loaded)
+    waiting = rows
+    while waiting:
+        kind = _class(loaded, waiting[0])
+        together = [row for row in waiting if _class(loaded, row) == kind]
+        waiting = [row for row in waiting if _class(loaded, row) != kind]
+        waiting += _continue(loaded, together, decoding, batch_tokens)
+    return rows
+
+
+def _continue(
+    loaded: LoadedModel, rows: Sequence[_Row], decoding: Decoding, batch_tokens: int
+) -> list[_Row]:
+    """Answer rows of one length class; returns those that outgrew it, to be read anew."""
+    ends, outgrown = _end_ids(loaded), []
+    grows = bool(rotation_limits(loaded.model.config))
+    kind = _class(loaded, rows[0])
 
     def see(places: Sequence[int], states: Tensor) -> None:
         _choose(loaded, [rows[i] for i in places], states[:, -1], ends, decoding)
 
     room, order = read_together(
         loaded,
-        [p.ids for p in prompts],
+        [(*row.prompt.ids, *row.new) for row in rows],
         spare=decoding.max_new_tokens,
         batch_tokens=batch_tokens,
         see=see,
     )
-    active = _keep_open(room, [rows[i] for i in order])
-    while active:
+    active = [rows[i] for i in order]
+    while True:
+        gone = [n for n, row in enumerate(active) if row.stopped is not None]
+        if grows:
+            over = [n for n, row in enumerate(active) if _class(loaded, row) != kind]
+            outgrown += [active[n] for n in over if active[n].stopped is None]
+            gone = sorted({*gone, *over})
+        active = [active[n] for n in drop_rows(room, gone)]
+        if not active:
+            return outgrown
         add_column(room)
         states = extend_rows(loaded, room, slice(0, len(active)), [row.new[-1:] for row in active])
         _choose(loaded, active, states[:, -1], ends, decoding)
-        active = _keep_open(room, active)
-    return rows
+
+
+def _class(loaded: LoadedModel, row: _Row) -> int:
+    return length_class(loaded.model.config, len(row.prompt.ids) + len(row.new))
 
 
 def _choose(
@@ -142,12 +172,6 @@ def _choose(
     chosen = choose_tokens(logits, [row.generator for row in rows], decoding)
     for row, token in zip(rows, chosen, strict=True):
         _take(loaded, row, token, ends, decoding)
-
-
-def _keep_open(room: Room, rows: Sequence[_Row]) -> list[_Row]:
-    """Take finished rows out of the room; returns the others as they now stand in it."""
-    finished = [n for n, row in enumerate(rows) if row.stopped is not None]
-    return [rows[n] for n in drop_rows(room, finished)]
 
 
 def _take(

@@ -28,7 +28,8 @@ from babelscope.infer.hidden_items import (
 )
 from babelscope.infer.memory import in_rounds
 from babelscope.infer.trunk import padded
-from babelscope.models.trunk_proof import watched
+from babelscope.models.lengths import length_class
+from babelscope.models.trunk_proof import accepts, watched
 from babelscope.models.trunks import Trunk
 
 __all__ = [
@@ -84,7 +85,8 @@ def hidden_states(
     """Return the states of texts in memory, all poolings from one forward pass a text.
 
     Neighbours with the same text, such as the words of a sentence, share its pass.
-    Neither batch nor padding changes a state beyond rounding. For many texts see
+    Neither batch nor padding changes a state beyond rounding: texts that would change each other
+    are read apart (`Trunk.hides_padding`, `models.lengths`). For many texts see
     `study.hidden_step`, which keeps them in a file.
 
     Raises:
@@ -129,7 +131,10 @@ def plan_hidden(
         for pooling in poolings:
             missing[pooling] += [start + n for n, i in enumerate(items) if not i.places(pooling)]
     passes = [list(places) for _, places in groupby(range(len(texts)), lambda n: texts[n].text)]
-    batches = plan_batches([lengths[places[0]] for places in passes], batch_tokens)
+    own = [lengths[places[0]] for places in passes]
+    # where padding is seen, only equal lengths stand together
+    kinds = [length_class(trunk.model.config, n) for n in own] if trunk.hides_padding else own
+    batches = plan_batches(own, batch_tokens, kinds)
     return HiddenPlan(
         batches=tuple(tuple(chain.from_iterable(passes[n] for n in batch)) for batch in batches),
         truncated=tuple(truncated),
@@ -205,7 +210,9 @@ def _forward(
     `weights` is (sequences, turns, poolings, length), `columns` the poolings that are wanted.
     """
     ids = padded(sequences, trunk.device)
-    settings: dict[str, Tensor | bool] = {"use_cache": False} if trunk.causal else {}
+    settings: dict[str, Tensor | bool] = {}
+    if accepts(trunk.model, "use_cache"):
+        settings["use_cache"] = False
     lengths = torch.tensor([len(row) for row in sequences], device=trunk.device)
     if not trunk.causal and int(lengths.min()) < ids.shape[1]:
         places = torch.arange(ids.shape[1], device=trunk.device)

@@ -23,7 +23,9 @@ from babelscope.infer.lens_reading import Gathering, LensReading, PlaceReading, 
 from babelscope.infer.projection import Projection, chosen_probabilities, project, unembedding
 from babelscope.infer.trunk import check_sequences, trunk_states
 from babelscope.models.halves import locate_middle
+from babelscope.models.lengths import length_class
 from babelscope.models.loading import LoadedModel
+from babelscope.models.parts import overflow
 from babelscope.models.tokens import token_forms
 
 __all__ = [
@@ -124,7 +126,7 @@ def read_lens(
 
     Raises:
         SettingError: a position is unknown or outside a prompt, or a prompt is empty or too long.
-        ModelError: the unembedding is not a plain linear layer.
+        ModelError: the unembedding is not a plain linear layer, or a state is not finite.
     """
     items = plan_items(prompts, positions)
     check_sequences(
@@ -146,9 +148,14 @@ def read_lens(
 
 
 def plan_lens_batches(lens: Lens, items: Sequence[Item]) -> list[tuple[int, ...]]:
-    """Return the batches of items, longest first, within the lens's tokens and batch size."""
+    """Return the batches of items, longest first, within the lens's tokens and batch size.
+
+    Items that the model rotates otherwise for their length are apart.
+    """
     size = lens.settings.batch_size
-    planned = plan_batches([len(item.ids) for item in items], lens.settings.tokens_per_batch)
+    lengths = [len(item.ids) for item in items]
+    kinds = [length_class(lens.loaded.model.config, n) for n in lengths]
+    planned = plan_batches(lengths, lens.settings.tokens_per_batch, kinds)
     return [b[start : start + size] for b in planned for start in range(0, len(b), size)]
 
 
@@ -169,6 +176,8 @@ def _look(
     shown = project(
         lens.loaded.parts, hidden, lens.table, top_k=lens.settings.top_k, expected=expected
     )
+    if not bool(shown.log_total.isfinite().all()):
+        raise overflow(f"logits of {lens.loaded.name}", lens.loaded.dtype)
     seen = _seen(shown, depths, _halves(lens, states.middles))
     start = 0
     for item in items:

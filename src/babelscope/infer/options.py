@@ -6,20 +6,22 @@ positions that predict an option's tokens are unembedded.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from babelscope.errors import DataError
+from babelscope.errors import DataError, SettingError
 from babelscope.infer.batches import plan_rounds
 from babelscope.infer.memory import in_rounds
 from babelscope.infer.passes import BATCH_TOKENS, read_ends, room_tokens
+from babelscope.infer.reading_proof import verify_reading
 from babelscope.models.encoding import Begin, begin_ids
 from babelscope.models.fitting import tokenise
 from babelscope.models.loading import LoadedModel, Tokenizer
-from babelscope.models.parts import normalise, unembed_hidden
+from babelscope.models.parts import normalise, overflow, positions_of, unembed_hidden
 
 LOGITS_BYTES = 64 << 20
 """Logits of several positions that are held at once, at most."""
@@ -86,11 +88,15 @@ def score_options(
     """Score every option of every choice, in their order.
 
     Raises:
-        ModelError: memory does not suffice for a single option.
-        SettingError: `batch_tokens` is below 1.
+        ModelError: memory does not suffice for a single option, the model's keys and values
+            cannot be kept, or a score is no finite number.
+        SettingError: `batch_tokens` is below 1, or prompt and option are longer than the model's
+            positions.
     """
     if not choices:
         return []
+    verify_reading(loaded)
+    _check_lengths(loaded, choices)
     wanted: dict[_Read, list[tuple[int, ...]]] = {}
     for choice in choices:
         for option in choice.options:
@@ -103,11 +109,27 @@ def score_options(
         lambda part: _score(loaded, [(reads[i], wanted[reads[i]]) for i in part], batch_tokens),
         [f"that reads {len(ids)} tokens" for ids, _ in reads],
     )
+    if not all(math.isfinite(x) for own in found for x in own.values()):
+        raise overflow("scores of options", loaded.dtype)
     nats = dict(zip(reads, found, strict=True))
     return [
         _scores(choice, [nats[_read(choice, option)][option] for option in choice.options])
         for choice in choices
     ]
+
+
+def _check_lengths(loaded: LoadedModel, choices: Sequence[Choice]) -> None:
+    limit = positions_of(loaded.model)
+    for choice in choices:
+        # an option's last token is predicted, never read
+        longest = len(choice.prompt) + max(map(len, choice.options)) - 1
+        if limit and longest > limit:
+            raise SettingError(
+                f"example {choice.id}",
+                expected=f"prompt and option within the model's {limit} positions",
+                found=f"{longest} tokens",
+                remedy="shorten it or lower max_tokens",
+            )
 
 
 def _read(choice: Choice, option: tuple[int, ...]) -> _Read:

@@ -13,10 +13,11 @@ from contextlib import contextmanager, suppress
 import torch
 from torch import Tensor, nn
 
-from babelscope.errors import SettingError
+from babelscope.errors import ModelError, SettingError
 from babelscope.infer.batches import plan_batches
 from babelscope.infer.prefixes import PrefixTree, Stretch, prefix_tree
 from babelscope.infer.room import Room, Source, new_room, pass_cache, sliding_layers
+from babelscope.models.lengths import length_class
 from babelscope.models.loading import LoadedModel, pad_id
 from babelscope.models.parts import first_tensor
 
@@ -47,14 +48,14 @@ class _PassEndedError(Exception):
 def read_together(
     loaded: LoadedModel, sequences: Sequence[Ids], *, see: See, spare: int, batch_tokens: int
 ) -> tuple[Room, list[int]]:
-    """Read sequences into one room, each stretch that some share only once.
+    """Read sequences of one length class into one room, each stretch that some share only once.
 
     No pass is over more than `batch_tokens` tokens, a single sequence excepted; `spare` columns
     are left for what follows. Each sequence's last token is read with it, not with others, so
     that `see` is shown its state. Returns the room and the sequence of each of its rows.
     """
     batch_tokens = _pass_tokens(loaded, batch_tokens)
-    tree = prefix_tree(sequences)
+    tree = _tree(loaded, sequences)
     sources = _read_shared(loaded, sequences, tree, batch_tokens)
     room, order = _branch_off(loaded, sequences, tree.own, sources, spare)
     own = [_ids(sequences, tree.own[n]) for n in order]
@@ -75,8 +76,24 @@ def read_ends(
     What some share before these tokens is read once. No pass is over more than `batch_tokens`
     tokens, a single sequence excepted.
     """
+    config = loaded.model.config
+    apart: dict[int, list[int]] = {}
+    for i, ids in enumerate(sequences):
+        apart.setdefault(length_class(config, len(ids)), []).append(i)
+    for members in apart.values():
+
+        def of_all(places: Sequence[int], states: Tensor, members: list[int] = members) -> None:
+            see([members[n] for n in places], states)
+
+        own = [sequences[i] for i in members]
+        _read_ends(loaded, own, [kept[i] for i in members], batch_tokens, of_all)
+
+
+def _read_ends(
+    loaded: LoadedModel, sequences: Sequence[Ids], kept: Sequence[int], batch_tokens: int, see: See
+) -> None:
     batch_tokens = _pass_tokens(loaded, batch_tokens)
-    tree = prefix_tree(sequences, kept)
+    tree = _tree(loaded, sequences, kept)
     sources = _read_shared(loaded, sequences, tree, batch_tokens)
     if loaded.device.type == "cpu":
         # few rows at a time: copies of what they share stay in the cache, or near it
@@ -88,6 +105,18 @@ def read_ends(
         own = [_ids(sequences, stretches[n]) for n in order]
         states = extend_rows(loaded, room, slice(0, len(own)), own)
         see([batch[n] for n in order], states)
+
+
+def _tree(
+    loaded: LoadedModel, sequences: Sequence[Ids], kept: Sequence[int] | None = None
+) -> PrefixTree:
+    """Return what sequences of one length class share; nothing where a stretch is too short.
+
+    Read by itself, a shared beginning would be rotated as the short sequence that it is.
+    """
+    if any(length_class(loaded.model.config, len(ids)) for ids in sequences):
+        return PrefixTree((), tuple(Stretch(i, 0, len(s), -1) for i, s in enumerate(sequences)))
+    return prefix_tree(sequences, kept)
 
 
 def _pass_tokens(loaded: LoadedModel, batch_tokens: int) -> int:
@@ -203,10 +232,30 @@ def room_tokens(loaded: LoadedModel, batch_tokens: int) -> int:
 
 
 def token_bytes(loaded: LoadedModel) -> int:
-    """Return the bytes of keys and values that a token takes, by reading one."""
+    """Return the bytes of keys and values that a token takes, by reading one.
+
+    Raises:
+        ModelError: the model keeps none, or something else.
+    """
     room = new_room([None], [1], 0, sliding_layers(loaded.model.config))
     extend_rows(loaded, room, slice(0, 1), [[0]])
+    check_kept(loaded, room)
     return room.token_bytes()
+
+
+def check_kept(loaded: LoadedModel, room: Room) -> None:
+    """Check that a pass left keys and values in a room.
+
+    Raises:
+        ModelError: it left none.
+    """
+    if not room.layers:
+        raise ModelError(
+            f"model {loaded.name}",
+            expected="keys and values to go on from",
+            found="none: it keeps a state of another kind",
+            remedy="this architecture cannot be asked questions here",
+        )
 
 
 @contextmanager

@@ -28,8 +28,8 @@ from babelscope.models.loading import (
     raise_missing,
     read_weights,
 )
-from babelscope.models.parts import find_blocks
-from babelscope.models.trunk_proof import is_causal
+from babelscope.models.parts import depth_of, find_blocks
+from babelscope.models.trunk_proof import accepts, hides_padding, is_causal
 from babelscope.models.trunks import token_limit
 
 Head = Literal["sequence", "token"]
@@ -43,7 +43,7 @@ class Classifier:
 
     `fingerprint` is the base's, `causal` tells whether a token sees only those before it, `new`
     names the parameters that the base's file does not have, `longest` is the most tokens that the
-    model has positions for (0: no limit is known).
+    model has positions for (0: no limit is known). `hides_padding`: as in `Trunk`.
     """
 
     model: PreTrainedModel
@@ -56,6 +56,7 @@ class Classifier:
     new: tuple[str, ...]
     longest: int
     device: torch.device
+    hides_padding: bool = True
 
 
 def load_classifier(
@@ -92,8 +93,9 @@ def load_classifier(
     lost = [key for key in new if key.startswith(base) and POOLER not in key.split(".")]
     raise_missing(opened, lost)
     embed = model.get_input_embeddings()
-    check_vocabulary(opened, int(embed.weight.shape[0]))
+    check_vocabulary(opened, int(embed.weight.shape[0]), embed)
     blocks = blocks_of(model, name)
+    causal = is_causal(model.base_model, blocks)
     return Classifier(
         model=model,
         tokenizer=opened.tokenizer,
@@ -101,17 +103,17 @@ def load_classifier(
         fingerprint=folder_fingerprint(opened.folder),
         labels=tuple(labels),
         head=head,
-        causal=is_causal(model.base_model, blocks),
+        causal=causal,
         new=tuple(new),
         longest=token_limit(model, embed, opened.tokenizer) or 0,
         device=embed.weight.device,
+        hides_padding=causal or hides_padding(model.base_model, blocks),
     )
 
 
 def blocks_of(model: PreTrainedModel, name: str) -> nn.ModuleList:
     """Return a classifier's blocks, found by structure."""
-    depth = int(model.config.get_text_config().num_hidden_layers)
-    return find_blocks(model, depth, name)
+    return find_blocks(model, depth_of(model), name)
 
 
 def collate(
@@ -128,8 +130,10 @@ def collate(
     length = max(len(item.ids) for item in items)
     batch = {
         "input_ids": torch.tensor([_filled(i.ids, length, pad) for i in items]),
-        "attention_mask": torch.tensor([_filled((1,) * len(i.ids), length, 0) for i in items]),
     }
+    if accepts(classifier.model, "attention_mask"):
+        mask = [_filled((1,) * len(i.ids), length, 0) for i in items]
+        batch["attention_mask"] = torch.tensor(mask)
     if getattr(classifier.model.config, "type_vocab_size", 0) > 1 and all(i.types for i in items):
         batch["token_type_ids"] = torch.tensor([_filled(i.types, length, 0) for i in items])
     if with_labels and classifier.head == "sequence":

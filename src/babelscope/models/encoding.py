@@ -171,12 +171,13 @@ def encode_verbatim(
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the tokens of a prompt as it stands, and of the answer that follows it.
 
-    The prompt gets the tokenizer's own special tokens, the answer none; nothing is cut.
+    The prompt gets the tokenizer's own begin tokens, and no end token: it is to be continued.
+    Nothing is cut.
     """
-    ids = tuple(tokenizer(prompt, verbose=False)["input_ids"])
+    bare, _ = tokenise(tokenizer, prompt)
+    ids = begin_ids(tokenizer, "tokenizer") + bare
     if not answer:
         return ids, ()
-    bare, _ = tokenise(tokenizer, prompt)
     return ids, _continuation(tokenizer, Fitted(prompt, bare, False, False), answer)
 
 
@@ -232,7 +233,8 @@ def begin_ids(tokenizer: PreTrainedTokenizerBase, begin: Begin) -> tuple[int, ..
         return ()
     probe = tokenizer("a", add_special_tokens=False)["input_ids"]
     whole = tokenizer("a")["input_ids"]
-    own = next(n for n in range(len(whole)) if whole[n : n + len(probe)] == probe)
+    # a tokenizer that writes "a" otherwise behind its begin tokens puts none that could be told
+    own = next((n for n in range(len(whole)) if whole[n : n + len(probe)] == probe), 0)
     front = tuple(whole[:own])
     if begin == "tokenizer":
         return front

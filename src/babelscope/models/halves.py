@@ -39,7 +39,8 @@ class _Call:
 def locate_middle(model: PreTrainedModel, parts: ModelParts) -> str | None:
     """Return the path, within each block, of the module that reads the state after attention.
 
-    None where attention and feed-forward run side by side (GPT-NeoX): there is no such state.
+    None where attention and feed-forward run side by side (GPT-NeoX), or where the sum is normed
+    before it is read (OPT-350m): there is no such state.
 
     Raises:
         ModelError: the first and the last block differ in it.

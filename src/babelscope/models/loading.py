@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from babelscope.errors import ModelError, SettingError
@@ -22,9 +23,16 @@ from babelscope.models.folders import (
     resolve_folder,
 )
 from babelscope.models.fused import fuse_activations
-from babelscope.models.parts import ModelParts, locate_parts, verify_parts
+from babelscope.models.parts import (
+    ModelParts,
+    depth_of,
+    find_blocks,
+    locate_parts,
+    verify_parts,
+)
 from babelscope.models.tokenizers import (
     Tokenizer,
+    idle_rows,
     load_tokenizer,
     pad_id,
     short,
@@ -32,6 +40,7 @@ from babelscope.models.tokenizers import (
     tokenizer_fingerprint,
     tokenizer_in,
 )
+from babelscope.models.trunk_proof import is_causal
 
 __all__ = [
     "LoadedModel",
@@ -132,11 +141,12 @@ def load_model(
         trust_remote_code=trust_remote_code,
     )
     model, missing = read_weights(opened, AutoModelForCausalLM, "a causal language model")
+    _check_decoder(opened, model)
     raise_missing(opened, missing)
     parts = locate_parts(model)
     fuse_activations(parts.blocks)
     verify_parts(model, parts)
-    check_vocabulary(opened, parts.vocabulary_rows)
+    check_vocabulary(opened, parts.vocabulary_rows, parts.embed)
     return LoadedModel(
         model=model,
         tokenizer=opened.tokenizer,
@@ -147,6 +157,17 @@ def load_model(
         device=next(parts.embed.parameters()).device,
         weights_fingerprint=base_fingerprint(opened.folder),
     )
+
+
+def _check_decoder(opened: Opened, model: PreTrainedModel) -> None:
+    if not is_causal(model, find_blocks(model, depth_of(model), type(model).__name__)):
+        raise ModelError(
+            f"model {opened.name}",
+            expected="a decoder, whose positions see none to their right",
+            found="an encoder",
+            remedy="it can be aligned, probed and trained to classify, but neither asked nor "
+            "looked into by the lens",
+        )
 
 
 def open_folder(
@@ -256,17 +277,37 @@ def raise_missing(opened: Opened, missing: Sequence[str]) -> None:
         )
 
 
-def check_vocabulary(opened: Opened, rows: int) -> None:
+def check_vocabulary(opened: Opened, rows: int, embed: nn.Module) -> None:
     """Check that a model's embedding has a row for each entry of its tokenizer.
 
+    Special tokens that no text uses, such as a padding token added later, may lie behind the
+    rows; `embed` then refuses a text that holds one by its name.
+
     Raises:
-        ModelError: it has not.
+        ModelError: an entry that texts use has no row.
     """
-    largest = max(opened.tokenizer.get_vocab().values(), default=-1)
-    if largest >= rows:
+    tokenizer = opened.tokenizer
+    beyond = {row: token for token, row in tokenizer.get_vocab().items() if row >= rows}
+    if not beyond:
+        return
+    idle = idle_rows(tokenizer)
+    used = sorted(row for row in beyond if row not in idle)
+    if used:
         raise ModelError(
             f"model {opened.name}",
             expected=f"token ids below its {rows} rows",
-            found=f"id {largest} in the tokenizer",
+            found=f"id {used[-1]} in the tokenizer",
             remedy="the tokenizer belongs to another model",
         )
+
+    def refuse(_: nn.Module, args: tuple[Any, ...]) -> None:
+        largest = int(args[0].max()) if args and args[0].numel() else 0
+        if largest >= rows:
+            raise ModelError(
+                f"a text for {opened.name}",
+                expected=f"tokens that its {rows} rows have",
+                found=f"{beyond.get(largest, '?')} (id {largest})",
+                remedy="take this special token out of the text",
+            )
+
+    embed.register_forward_pre_hook(refuse)

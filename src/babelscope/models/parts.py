@@ -6,6 +6,7 @@ other file knows how an architecture names its modules.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,9 +16,17 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from babelscope.errors import ModelError
+from babelscope.models.final_norm import modules_between
+from babelscope.models.tokenizers import short
 
 PROBE_ROWS = 2
 PROBE_LENGTH = 5
+READS_IDS = "a model that reads token ids alone"
+
+
+_NUMBER_FORMATS = ("BFloat16", "Half", "bfloat16", "float16", "dtype")
+"""What torch names where an operation lacks a number format."""
+_MODEL_FAULTS = (ValueError, TypeError, KeyError, AttributeError, RuntimeError, IndexError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +34,10 @@ class ModelParts:
     """A decoder's parts: embed -> blocks -> final norm -> unembed -> scale -> soft cap -> logits.
 
     `vocabulary_rows` counts the rows of the unembedding, padding rows included; `width` is the
-    size of a hidden state; `depth` is the number of blocks. `soft_cap` c replaces a logit x by
-    c tanh(x / c) (Gemma 2, arXiv:2408.00118).
+    size of a hidden state, which may differ from the unembedding's: `final_norm` is all between
+    the last block and it, a projection included (OPT-350m), and passes on where the blocks end
+    with a norm. `depth` is the number of blocks. `soft_cap` c replaces a logit x by c tanh(x / c)
+    (Gemma 2, arXiv:2408.00118).
     """
 
     embed: nn.Module
@@ -56,18 +67,19 @@ def locate_parts(model: PreTrainedModel) -> ModelParts:
             found=f"{type(embed).__name__} and {type(unembed).__name__}",
             remedy="only causal language models are supported",
         )
-    blocks = find_blocks(model, int(config.num_hidden_layers), name)
-    rows, width = unembed.weight.shape
+    blocks = find_blocks(model, depth_of(model), name)
+    rows = int(unembed.weight.shape[0])
+    final_norm, width = modules_between(model, blocks[-1], unembed, lambda: run_probe(model, rows))
     soft_cap = getattr(config, "final_logit_softcapping", None)
     return ModelParts(
         embed=embed,
         blocks=blocks,
-        final_norm=_final_norm(model, blocks, unembed, name),
+        final_norm=final_norm,
         unembed=unembed,
         logit_scale=_logit_scale(config),
         soft_cap=None if soft_cap is None else float(soft_cap),
-        vocabulary_rows=int(rows),
-        width=int(width),
+        vocabulary_rows=rows,
+        width=width,
         depth=len(blocks),
     )
 
@@ -81,18 +93,20 @@ def verify_parts(model: PreTrainedModel, parts: ModelParts) -> None:
     Raises:
         ModelError: the logits differ, with the size of the difference.
     """
+    what = f"parts of {type(model).__name__}"
     with block_outputs(parts, [parts.depth - 1]) as kept:
         logits = run_probe(model, parts.vocabulary_rows)
     hidden = kept[parts.depth - 1].flatten(0, 1)
     own = logits.flatten(0, 1).float()
-    with torch.no_grad():
+    with torch.no_grad(), as_one_line(what, "a norm and an unembedding that fit the last block"):
         ours = unembed_hidden(parts, normalise(parts, hidden)).to(own.device)
-    what = f"parts of {type(model).__name__}"
     if ours.shape != own.shape:
         raise ModelError(what, expected=f"logits {tuple(own.shape)}", found=f"{tuple(ours.shape)}")
     tolerance = 1e-4 if parts.unembed.weight.dtype == torch.float32 else 2e-2
     size = max(float(own.abs().max()), 1e-6)
     gap = float((ours - own).abs().max()) / size
+    if not math.isfinite(gap):
+        raise overflow(what, logits.dtype)
     if not gap <= tolerance:
         raise ModelError(
             what,
@@ -101,6 +115,32 @@ def verify_parts(model: PreTrainedModel, parts: ModelParts) -> None:
             f"{parts.depth} blocks of {type(parts.blocks[0]).__name__})",
             remedy="this architecture is not supported",
         )
+
+
+@contextmanager
+def as_one_line(what: str, expected: str) -> Iterator[None]:
+    """Turn what a model's own code raises inside, for a shape or an argument, into one line.
+
+    Raises:
+        ModelError: it raised something.
+    """
+    try:
+        yield
+    except _MODEL_FAULTS as error:
+        found = short(error)
+        numbers = any(word in found for word in _NUMBER_FORMATS)
+        remedy = "load it as float32" if numbers else "this architecture is not supported"
+        raise ModelError(what, expected=expected, found=found, remedy=remedy) from error
+
+
+def overflow(what: str, dtype: torch.dtype) -> ModelError:
+    """Return the error of a pass that gave infinity, or no number, in a number format."""
+    if dtype == torch.float16:
+        found, remedy = "numbers beyond float16's 65,504", "load the model as bfloat16 or float32"
+    else:
+        found = f"infinity or no number in {str(dtype).removeprefix('torch.')}"
+        remedy = "its weights are broken, or need dtype float32"
+    return ModelError(what, expected="finite numbers", found=found, remedy=remedy)
 
 
 def part_names(model: PreTrainedModel, parts: ModelParts) -> dict[str, str]:
@@ -112,7 +152,15 @@ def part_names(model: PreTrainedModel, parts: ModelParts) -> dict[str, str]:
         "unembedding": parts.unembed,
     }
     paths = {id(module): path for path, module in model.named_modules()}
-    told = {k: f"{paths.get(id(m), '?')} ({type(m).__name__})" for k, m in found.items()}
+
+    def place(module: nn.Module) -> str:
+        return f"{paths.get(id(module), '?')} ({type(module).__name__})"
+
+    told = {name: place(module) for name, module in found.items()}
+    if type(parts.final_norm) is nn.Sequential:
+        told["final_norm"] = ", ".join(place(module) for module in parts.final_norm)
+    elif id(parts.final_norm) not in paths:
+        told["final_norm"] = "none: the blocks end with a norm"
     told["blocks"] = f"{paths.get(id(parts.blocks), '?')} ({parts.depth} {_kind(parts.blocks)})"
     if parts.unembed.weight is parts.embed.weight:
         told["unembedding"] += ", tied to the embedding"
@@ -200,6 +248,23 @@ def _logit_scale(config: object) -> float:
     return scale / float(getattr(config, "logits_scaling", None) or 1.0)
 
 
+def depth_of(model: PreTrainedModel) -> int:
+    """Return how many blocks a model's configuration counts.
+
+    Raises:
+        ModelError: it counts none.
+    """
+    depth = getattr(model.config.get_text_config(), "num_hidden_layers", None)
+    if not isinstance(depth, int) or depth < 1:
+        raise ModelError(
+            f"model {type(model).__name__}",
+            expected="num_hidden_layers in its configuration",
+            found=str(depth),
+            remedy="this architecture is not supported",
+        )
+    return depth
+
+
 def find_blocks(model: PreTrainedModel, depth: int, name: str) -> nn.ModuleList:
     """Return the largest list of `depth` modules of one kind.
 
@@ -214,36 +279,15 @@ def find_blocks(model: PreTrainedModel, depth: int, name: str) -> nn.ModuleList:
     fits = [m for _, m in lists if len(m) == depth and len({type(b) for b in m}) == 1]
     sized = sorted(fits, key=lambda m: -sum(p.numel() for p in m.parameters()))
     if not sized:
-        found = ", ".join(f"{path} of {len(m)}" for path, m in lists) or "none"
+        told = [f"{path} of {len(m)}" + _mixture(m) for path, m in lists]
+        found = ", ".join(told) or "none"
         raise ModelError(f"model {name}", expected=f"one list of {depth} blocks", found=found)
     return sized[0]
 
 
-def _final_norm(
-    model: PreTrainedModel, blocks: nn.ModuleList, unembed: nn.Module, name: str
-) -> nn.Module:
-    """Return the leaf module that runs last between the last block and the unembedding."""
-    calls: list[nn.Module] = []
-    leaves = [
-        m for m in model.modules() if m is not unembed and not any(True for _ in m.children())
-    ]
-    watched = [*leaves, blocks[-1], unembed]
-    hooks = [m.register_forward_hook(lambda module, *_: calls.append(module)) for m in watched]
-    try:
-        run_probe(model, int(model.get_output_embeddings().weight.shape[0]))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    between = calls[calls.index(blocks[-1]) + 1 :] if blocks[-1] in calls else []
-    between = between[: between.index(unembed)] if unembed in between else []
-    weighted = [m for m in between if next(m.parameters(recurse=False), None) is not None]
-    if not weighted:
-        raise ModelError(
-            f"model {name}",
-            expected="a norm between the last block and the unembedding",
-            found=", ".join(type(m).__name__ for m in between) or "nothing",
-        )
-    return weighted[-1]
+def _mixture(modules: nn.ModuleList) -> str:
+    kinds = list(dict.fromkeys(type(module).__name__ for module in modules))
+    return f" ({' and '.join(kinds)})" if len(kinds) > 1 else ""
 
 
 def run_probe(model: PreTrainedModel, rows: int) -> Tensor:
@@ -253,7 +297,7 @@ def run_probe(model: PreTrainedModel, rows: int) -> Tensor:
     training = model.training
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), as_one_line(f"model {type(model).__name__}", READS_IDS):
             return model(input_ids=ids.to(device), use_cache=False).logits
     finally:
         model.train(training)

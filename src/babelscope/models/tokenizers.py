@@ -82,6 +82,14 @@ def tokenizer_fingerprint(tokenizer: Tokenizer) -> str:
     return digest([json.dumps(spec, sort_keys=True), special])
 
 
+def idle_rows(tokenizer: Tokenizer) -> frozenset[int]:
+    """Return the ids of special tokens that no text gets: not its marks, nor the unknown token."""
+    marks = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id}
+    marks |= set(tokenizer("a", verbose=False)["input_ids"])
+    added = {row for row, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return frozenset((added | set(tokenizer.all_special_ids)) - marks)
+
+
 def pad_id(tokenizer: Tokenizer, rows: int) -> int:
     """Return an id to pad with, other than the end token, without resizing the model.
 

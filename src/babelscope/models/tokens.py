@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from babelscope.errors import ModelError
+from babelscope.models.tokenizers import idle_rows
 from babelscope.records import TokenForm
 
 SPACE_MARK = "▁"
@@ -30,21 +31,25 @@ def token_forms(tokenizer: PreTrainedTokenizerBase, rows: int) -> list[TokenForm
     space that the tokenizer itself put there. Rows without a token are special.
 
     Raises:
-        ModelError: the tokenizer is of no known family, or has more entries than `rows`.
+        ModelError: the tokenizer is of no known family, or an entry that texts use has no row.
     """
     spec = json.loads(tokenizer.backend_tokenizer.to_str())
     form = _FORM[_family(spec)]
     forms = [_NOTHING] * rows
     vocabulary: dict[str, int] = tokenizer.get_vocab()
-    over = max(vocabulary.values(), default=-1)
+    idle = idle_rows(tokenizer) if max(vocabulary.values(), default=-1) >= rows else frozenset()
+    over = max((row for row in vocabulary.values() if row not in idle), default=-1)
     if over >= rows:
         raise ModelError("tokenizer", expected=f"ids below {rows}", found=f"id {over}")
     for token, row in vocabulary.items():
-        forms[row] = form(token)
+        if row < rows:
+            forms[row] = form(token)
     for row, added in tokenizer.added_tokens_decoder.items():
-        forms[row] = _NOTHING if added.special else _literal(added.content)
+        if row < rows:
+            forms[row] = _NOTHING if added.special else _literal(added.content)
     for row in tokenizer.all_special_ids:
-        forms[row] = _NOTHING
+        if row < rows:
+            forms[row] = _NOTHING
     return forms
 
 
@@ -53,7 +58,8 @@ def count_tokens(
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Count each row's use in each language's texts, without tokens that the tokenizer adds.
 
-    Returns the languages in the mapping's order and counts of shape (rows, languages).
+    Returns the languages in the mapping's order and counts of shape (rows, languages). The name
+    of a special token that has no row is not counted.
     """
     languages = tuple(texts)
     counts = np.zeros((rows, len(languages)), dtype=np.int64)
@@ -63,7 +69,7 @@ def count_tokens(
                 batch, add_special_tokens=False, return_attention_mask=False, verbose=False
             )
             ids = np.fromiter((i for row in encoded["input_ids"] for i in row), dtype=np.int64)
-            counts[:, column] += np.bincount(ids, minlength=rows)
+            counts[:, column] += np.bincount(ids[ids < rows], minlength=rows)
     return languages, counts
 
 

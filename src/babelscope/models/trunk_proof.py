@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -11,8 +12,25 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from babelscope.errors import ModelError
-from babelscope.models.parts import PROBE_LENGTH, PROBE_ROWS, first_tensor
-from babelscope.models.tokenizers import short, silent
+from babelscope.models.lengths import rotation_limits
+from babelscope.models.parts import (
+    PROBE_LENGTH,
+    PROBE_ROWS,
+    READS_IDS,
+    as_one_line,
+    first_tensor,
+    overflow,
+)
+from babelscope.models.tokenizers import silent
+
+ALONE, TOGETHER = 4, 16
+"""Tokens of a short probe, and of a long one that begins with it or stands beside it."""
+
+UNSEEN, UNSEEN_IN_HALF = 1e-3, 0.1
+"""The most that a state may move, relative to its length, where nothing but rounding moves it.
+
+Rounding moves it by 1e-6 in float32 and by 1e-2 in half precisions; what a model sees of other
+tokens, by more than either."""
 
 Keep = Callable[[int, Tensor], None]
 """Is given each depth and its state (batch, length, width) while the pass runs."""
@@ -39,12 +57,8 @@ def verify_trunk(model: PreTrainedModel, blocks: nn.ModuleList) -> list[nn.Modul
     ]
     what = f"trunk of {type(model).__name__}"
     try:
-        with watched(blocks, kept.__setitem__, end=False):
+        with as_one_line(what, READS_IDS), watched(blocks, kept.__setitem__, end=False):
             own = _run(model, _probe(model)).last_hidden_state
-    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
-        raise ModelError(
-            what, expected="a model that reads token ids alone", found=short(error)
-        ) from error
     finally:
         for hook in hooks:
             hook.remove()
@@ -58,6 +72,8 @@ def verify_trunk(model: PreTrainedModel, blocks: nn.ModuleList) -> list[nn.Modul
             return [m for m in order[place:] if m not in order[:place]]
         if place < len(order):
             gaps.append(_gap(_applied(order[place], kept[len(blocks)]), own))
+    if not bool(own.isfinite().all()) or not bool(kept[len(blocks)].isfinite().all()):
+        raise overflow(what, own.dtype)
     raise ModelError(
         what,
         expected="the last block, or a norm after it, to give the model's own last hidden state",
@@ -68,12 +84,58 @@ def verify_trunk(model: PreTrainedModel, blocks: nn.ModuleList) -> list[nn.Modul
 
 
 def is_causal(model: nn.Module, blocks: nn.ModuleList) -> bool:
-    """Tell by trial whether another last token leaves all states before it exactly as they were."""
-    ids = _probe(model)
+    """Tell by trial whether a text's states are the same whatever stands behind it.
+
+    So neither later tokens nor padding on the right is seen, and no mask is needed.
+
+    Raises:
+        ModelError: a position sees no other, as where a kernel that attention needs is missing.
+    """
+    ids = spread_ids(model)
+    alone = last_state(model, blocks, ids[:, :ALONE])
     other = ids.clone()
-    other[:, -1] = ids[:, 0]
-    a, b = (_last_state(model, blocks, x)[:, :-1] for x in (ids, other))
-    return torch.equal(a, b)
+    other[:, 0] = ids[:, -1]
+    states = last_state(model, blocks, torch.cat([ids, other]))
+    if torch.equal(states[0, 1:], states[1, 1:]):
+        raise ModelError(
+            f"blocks of {type(model).__name__}",
+            expected="positions that see others",
+            found="states that hang on their own token alone",
+            remedy="this architecture is not supported here",
+        )
+    followed = states[:1, :ALONE]
+    # the middle one: an expert chosen otherwise for a rounding may move one position
+    return float(moved(followed, alone).median()) <= unseen(model)
+
+
+def hides_padding(model: nn.Module, blocks: nn.ModuleList) -> bool:
+    """Tell by trial whether a text's states are the same padded on the right, under a mask.
+
+    They are not where convolutions, transforms or means run over the whole row (ConvBERT, FNet,
+    MobileBERT), or where the model takes no mask.
+    """
+    if not accepts(model, "attention_mask"):
+        return False
+    ids = spread_ids(model)
+    alone = last_state(model, blocks, ids[:, :ALONE])
+    padded, mask = ids.clone(), torch.ones_like(ids)
+    padded[:, ALONE:] = 0
+    mask[:, ALONE:] = 0
+    beside = torch.cat([padded, ids]), torch.cat([mask, torch.ones_like(ids)])
+    found = last_state(model, blocks, beside[0], attention_mask=beside[1])
+    return float(moved(found[: len(ids), :ALONE], alone).max()) <= unseen(model)
+
+
+def width_of(model: nn.Module, blocks: nn.ModuleList) -> int:
+    """Return the size of the states that the blocks give, whatever the configuration calls it."""
+    return int(last_state(model, blocks, spread_ids(model)[:, :ALONE]).shape[-1])
+
+
+def accepts(model: nn.Module, argument: str) -> bool:
+    """Tell whether a model's forward pass names an argument; looks through an adapter."""
+    inner = getattr(model, "get_base_model", None)
+    kind = type(inner() if inner else model)
+    return argument in inspect.signature(kind.forward).parameters
 
 
 @contextmanager
@@ -104,9 +166,12 @@ def watched(blocks: nn.ModuleList, keep: Keep, *, end: bool = True) -> Iterator[
 
 
 @torch.no_grad()
-def _run(model: nn.Module, ids: Tensor) -> Any:
+def _run(model: nn.Module, ids: Tensor, **settings: Tensor) -> Any:
+    extra: dict[str, Any] = {**settings}
+    if accepts(model, "use_cache"):
+        extra["use_cache"] = False
     with silent():  # transformers warns of ids that could be padding
-        return model(input_ids=ids)
+        return model(input_ids=ids, **extra)
 
 
 def _probe(model: nn.Module) -> Tensor:
@@ -115,11 +180,44 @@ def _probe(model: nn.Module) -> Tensor:
     return (ids % embed.weight.shape[0]).to(embed.weight.device)
 
 
-def _last_state(model: nn.Module, blocks: nn.ModuleList, ids: Tensor) -> Tensor:
+def spread_ids(model: nn.Module) -> Tensor:
+    """Return ids (1, 16) from all over the vocabulary: its first rows are special tokens'."""
+    embed = model.get_input_embeddings()  # type: ignore[operator]  # every model here has it
+    rows = int(embed.weight.shape[0])
+    config: Any = model.config
+    room = getattr(config.get_text_config(), "max_position_embeddings", None)
+    # RoBERTa spends some of its positions on padding; beyond a limit, length itself is seen
+    limits = [limit for _, limit in rotation_limits(config)]
+    if room:
+        limits.append(int(room) - ALONE)
+    count = min(TOGETHER, max(min(limits, default=TOGETHER), ALONE + 1))
+    ids = (torch.arange(1, count + 1) * rows // (count + 1)).clamp(max=rows - 1)
+    return ids[None].to(embed.weight.device)
+
+
+def last_state(model: nn.Module, blocks: nn.ModuleList, ids: Tensor, **settings: Tensor) -> Tensor:
+    """Return the last block's float32 states (rows, length, width) of a pass that ends there.
+
+    Raises:
+        ModelError: they are not finite.
+    """
     kept: dict[int, Tensor] = {}
-    with watched(blocks, kept.__setitem__):
-        _run(model, ids)
-    return kept[len(blocks)]
+    with as_one_line(f"model {type(model).__name__}", READS_IDS), watched(blocks, kept.__setitem__):
+        _run(model, ids, **settings)
+    state = kept[len(blocks)]
+    if not bool(state.isfinite().all()):
+        raise overflow(f"states of {type(model).__name__}", state.dtype)
+    return state.float()
+
+
+def moved(found: Tensor, own: Tensor) -> Tensor:
+    """Return each position's change, relative to the length of its state."""
+    return ((found - own).norm(dim=-1) / own.norm(dim=-1).clamp(min=1e-6)).flatten()
+
+
+def unseen(model: nn.Module) -> float:
+    """Return the most that rounding moves a state, relative to its length."""
+    return UNSEEN if next(model.parameters()).dtype == torch.float32 else UNSEEN_IN_HALF
 
 
 def _applied(module: nn.Module, hidden: Tensor) -> Tensor | None:

@@ -25,8 +25,8 @@ from babelscope.models.loading import (
     read_weights,
     tokenizer_fingerprint,
 )
-from babelscope.models.parts import find_blocks
-from babelscope.models.trunk_proof import is_causal, verify_trunk
+from babelscope.models.parts import depth_of, find_blocks
+from babelscope.models.trunk_proof import hides_padding, is_causal, verify_trunk, width_of
 
 UNLIMITED = 1 << 40
 
@@ -35,8 +35,10 @@ UNLIMITED = 1 << 40
 class Trunk:
     """A model that gives hidden states, in evaluation mode, whatever its head.
 
-    `causal`: a position sees none to its right. `fingerprint` is that of the model's folder and of
-    its adapter; `max_tokens` is the longest sequence that has positions, None without a limit.
+    `causal`: a position sees none to its right. `hides_padding`: a text's states are the same
+    beside a longer one, else only texts of one length are read together. `fingerprint` is that of
+    the model's folder and of its adapter; `max_tokens` is the longest sequence that has positions,
+    None without a limit.
     """
 
     model: nn.Module
@@ -52,6 +54,7 @@ class Trunk:
     dtype: torch.dtype
     device: torch.device
     max_tokens: int | None
+    hides_padding: bool = True
 
 
 def load_trunk(
@@ -79,28 +82,29 @@ def load_trunk(
         raise ModelError(
             f"model {name}", expected="a decoder or an encoder", found="both in one model"
         )
-    config = model.config.get_text_config()
     embed = model.get_input_embeddings()
-    blocks = find_blocks(model, int(config.num_hidden_layers), name)
+    blocks = find_blocks(model, depth_of(model), name)
     fuse_activations(blocks)
     idle = verify_trunk(model, blocks)
     prefixes = tuple(f"{path}." for path, module in model.named_modules() if module in idle)
     raise_missing(opened, [key for key in missing if not key.startswith(prefixes)])
-    check_vocabulary(opened, int(embed.weight.shape[0]))
+    check_vocabulary(opened, int(embed.weight.shape[0]), embed)
+    causal = is_causal(model, blocks)
     return Trunk(
         model=model,
         tokenizer=opened.tokenizer,
         embed=embed,
         blocks=blocks,
-        width=int(config.hidden_size),
+        width=width_of(model, blocks),
         depth=len(blocks),
-        causal=is_causal(model, blocks),
+        causal=causal,
         name=name,
         fingerprint=folder_fingerprint(opened.folder, code=trust_remote_code),
         tokenizer_fingerprint=tokenizer_fingerprint(opened.tokenizer),
         dtype=opened.dtype,
         device=embed.weight.device,
         max_tokens=token_limit(model, embed, opened.tokenizer),
+        hides_padding=causal or hides_padding(model, blocks),
     )
 
 
@@ -110,6 +114,7 @@ def trunk_of(loaded: LoadedModel, *, adapter: str = "") -> Trunk:
     `adapter` is the fingerprint of that adapter, which becomes part of the trunk's own.
     """
     parts = loaded.parts
+    causal = is_causal(loaded.model, parts.blocks)
     return Trunk(
         model=loaded.model,
         tokenizer=loaded.tokenizer,
@@ -117,13 +122,14 @@ def trunk_of(loaded: LoadedModel, *, adapter: str = "") -> Trunk:
         blocks=parts.blocks,
         width=parts.width,
         depth=parts.depth,
-        causal=is_causal(loaded.model, parts.blocks),
+        causal=causal,
         name=loaded.name,
         fingerprint=digest([loaded.fingerprint, adapter]) if adapter else loaded.fingerprint,
         tokenizer_fingerprint=tokenizer_fingerprint(loaded.tokenizer),
         dtype=loaded.dtype,
         device=loaded.device,
         max_tokens=token_limit(loaded.model, parts.embed, loaded.tokenizer),
+        hides_padding=causal or hides_padding(loaded.model, parts.blocks),
     )
 
 

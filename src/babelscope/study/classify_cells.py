@@ -27,7 +27,7 @@ from babelscope.study.classify_labels import dev_score
 from babelscope.study.classify_sets import Item, SourceSet, TargetSet
 from babelscope.study.plan_records import ModelPlan
 
-CLASSIFY_VERSION = "1"
+CLASSIFY_VERSION = "2"
 """Raised whenever the same model, data and recipe may give other predictions than before."""
 
 PREDICTIONS = "predictions.safetensors"

@@ -38,7 +38,7 @@ from babelscope.study.hidden_file import (
     write_batch,
 )
 
-HIDDEN_VERSION = "1"
+HIDDEN_VERSION = "2"
 """Raised whenever the same texts may give other states than before."""
 
 FORMATS = {"float32": np.float32, "float16": np.float16}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from babelscope.infer.lens import LensSettings, prepare_lens
+from babelscope.infer.reading_proof import verify_reading
 from babelscope.models.loading import load_model
 from babelscope.store import check_folder
 from babelscope.study.costs import CostBook
@@ -83,6 +84,7 @@ def _work(
         revision=plan.model.revision,
         trust_remote_code=plan.model.trust_remote_code,
     )
+    verify_reading(loaded)
     store = out / "store"
     maps, lens = {}, None
     if plan.lens.questions:
