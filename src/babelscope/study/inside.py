@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
+from babelscope.errors import SettingError
 from babelscope.models.trunks import Trunk, load_trunk
+from babelscope.records import BLOCK, NORM
 from babelscope.store import check_writable, write_json
 from babelscope.study.output import write_frame
 from babelscope.study.plan_records import ModelPlan
 
-Made = tuple[pl.DataFrame, dict[str, object]]
-"""A table, and what it was made from."""
+
+class Made(NamedTuple):
+    """A table, what it was made from, and the values of single items where they are kept."""
+
+    frame: pl.DataFrame
+    settings: dict[str, object]
+    items: pl.DataFrame | None = None
 
 
 def write_made(out: Path, store: Path | None, make: Callable[[Path], Made]) -> Made:
@@ -25,12 +33,12 @@ def write_made(out: Path, store: Path | None, make: Callable[[Path], Made]) -> M
     """
     check_writable(out)
     work = store or out.with_name(f".{out.name}.work")
-    frame, settings = make(work)
-    write_frame(out, frame)
-    write_json(out.with_suffix(".json"), settings)
+    made = make(work)
+    write_frame(out, made.frame)
+    write_json(out.with_suffix(".json"), made.settings)
     if store is None:
         shutil.rmtree(work, ignore_errors=True)
-    return frame, settings
+    return made
 
 
 def planned_trunk(model: ModelPlan) -> Trunk:
@@ -49,11 +57,36 @@ def planned_trunk(model: ModelPlan) -> Trunk:
 
 
 def trunk_facts(trunk: Trunk) -> dict[str, object]:
-    """Return what the settings tell of a model."""
+    """Return what the settings tell of a model.
+
+    `depths` counts the states between blocks; `norm_depth` is the depth after the final norm.
+    """
     return {
         "model": trunk.name,
         "fingerprint": trunk.fingerprint,
         "dtype": str(trunk.dtype).removeprefix("torch."),
         "causal": trunk.causal,
         "depths": trunk.depth + 1,
+        "norm_depth": trunk.norm_depth,
     }
+
+
+def check_depths(what: str, depths: Sequence[int], trunk: Trunk) -> None:
+    """Check that a model has these depths.
+
+    Raises:
+        SettingError: it has not; says which it has.
+    """
+    if max(depths) < trunk.depths:
+        return
+    tail = "" if trunk.norm_depth is None else f", {trunk.norm_depth} after the final norm"
+    raise SettingError(
+        what, expected=f"0 to {trunk.depth}{tail}, as {trunk.name} has", found=str(max(depths))
+    )
+
+
+def state_of(norm_depth: int | None) -> pl.Expr:
+    """Return the column that says of each depth whose states it holds; empty without a depth."""
+    is_norm = pl.lit(value=False) if norm_depth is None else pl.col("depth") == norm_depth
+    told = pl.when(pl.col("depth").is_null()).then(pl.lit(""))
+    return told.when(is_norm).then(pl.lit(NORM)).otherwise(pl.lit(BLOCK))
