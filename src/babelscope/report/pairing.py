@@ -45,12 +45,14 @@ class Pair:
 
 
 def read_side(folder: Path) -> Side:
-    """Read a study with the scores of each question.
+    """Read a study with the scores of each question; one without questions has no cells.
 
     Raises:
-        StoreError: no study, or none with scores of questions.
+        StoreError: no study, or one with answers but without scores of questions.
     """
     tables = read_study(folder)
+    if tables.results.is_empty():
+        return Side(folder, tables, {})
     if tables.scores is None:
         raise StoreError(
             str(folder / "scores.parquet"),
