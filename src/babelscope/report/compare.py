@@ -31,6 +31,7 @@ from babelscope.report.pairing import (
     Pair,
     Side,
     check_comparable,
+    has_answers,
     has_same_model,
     pairs,
     read_side,
@@ -56,7 +57,7 @@ def write_comparison(
     """
     check_formats(figures, tables)
     a, b = read_side(first), read_side(second)
-    asked = bool(a.cells), bool(b.cells)
+    asked = has_answers(a), has_answers(b)
     if all(asked):
         check_comparable(a, b)
     found = pairs(a, b) if all(asked) else ()
@@ -114,7 +115,7 @@ def render(a: Side, b: Side, found: Sequence[Pair], inside: Inside) -> str:
     drawn = {kind: panels(a, found, kind) for kind in HEADS}
     figures_ = {p.id: p.figure for group in drawn.values() for p in group}
     figures_ |= {p.id: p.figure for section in inside.sections for p in section.panels}
-    asked = bool(a.cells), bool(b.cells)
+    asked = has_answers(a), has_answers(b)
     answers = [*_sentences(a, found, "score"), *_sentences(a, found, "gain")] if found else []
     return template("compare.html.j2").render(
         policy=policy(scripts),

@@ -134,11 +134,12 @@ def _match(
     ]
     paired = all(line.items for line in lines)
     reason = "unpaired: no mean over items" if shared.contexts else shared.why
-    what = "language" if measure in OF_LANGUAGE else "pair"
+    what = "direction" if measure in DIRECTED else "pair"
+    what = "language" if measure in OF_LANGUAGE else what
     over = f"{told[0]['name']}, mean over {count_text(len(keys), what)}"
     control = CONTROLS.get(measure, "")
     return Match(
-        title=LABELS[measure],
+        title=_capital(LABELS[measure]),
         over=over + (" of languages" if what == "pair" else ""),
         scale=1.0,
         first=lines[0],
@@ -147,6 +148,10 @@ def _match(
         contexts=shared.contexts if paired else (),
         control=CONTROL_WORDS.get(control.rpartition("_")[2], ""),
     )
+
+
+def _capital(label: str) -> str:
+    return label[0].upper() + label[1:]
 
 
 def _line(

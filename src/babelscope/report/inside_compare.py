@@ -39,6 +39,7 @@ class Inside:
     def tables(self) -> dict[str, Table]:
         """Their tables by a short name."""
         found = {section.key: section.table for section in self.sections}
+        found |= {f"{s.key}_highest": s.highest for s in self.sections if s.highest.rows}
         return found | ({"inside_apart": left_table(self.left)} if self.left else {})
 
 
@@ -88,7 +89,10 @@ def _matches(key: str, a: Side, b: Side) -> tuple[list[Match], Left]:
         read_items(b.folder / f"{key}_items.parquet"),
     )
     if key == "lens":
-        return lens_matches(a.tables, b.tables, items)
+        found, left = lens_matches(a.tables, b.tables, items)
+        if found and all(match.is_level for match in found):
+            return [], [*left, ("both", "lens", "both models lean alike everywhere")]
+        return found, left
     compare = alignment_matches if key == "alignment" else probe_matches
     return compare(a.tables.parts[key], b.tables.parts[key], items)
 

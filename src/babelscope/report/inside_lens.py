@@ -112,7 +112,7 @@ def _match(
     paired = all(line.items for line in lines)
     where = POSITIONS.get(position, position)
     return Match(
-        title=f"asked in {language_name(target)}: mass of {language_name(code)}",
+        title=f"Asked in {language_name(target)}: mass of {language_name(code)}",
         over=f"{where}, map {name}",
         scale=100.0,
         first=lines[0],

@@ -49,7 +49,10 @@ class Line:
 
     def nearest(self, place: float) -> int | None:
         """Return the measured depth nearest to a relative one, the lower of two; None without."""
-        return min(self.depths, key=lambda d: (abs(self.relative(d) - place), d), default=None)
+        # rounded, so that halfway between two depths is halfway
+        return min(
+            self.depths, key=lambda d: (round(abs(self.relative(d) - place), 9), d), default=None
+        )
 
     @property
     def highest(self) -> int | None:
@@ -74,6 +77,12 @@ class Match:
     pairing: str
     contexts: tuple[str, ...] = ()
     control: str = ""
+
+    @property
+    def is_level(self) -> bool:
+        """Whether the same depths of both have the same values."""
+        values = [{d: e.value for d, e in line.found.items()} for line in (self.first, self.second)]
+        return values[0] == values[1]
 
     def difference(self, one: int, other: int) -> Estimate:
         """Return second at depth `other` minus first at depth `one`."""

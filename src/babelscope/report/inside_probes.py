@@ -53,7 +53,7 @@ def _task(
     items: tuple[pl.DataFrame | None, pl.DataFrame | None],
     left: Left,
 ) -> list[Match]:
-    name = f"{TASKS[key[0]]}, {key[1]} on {key[2]}, trained in {_named(key[3])}"
+    name = f"{TASKS[key[0]].capitalize()}, {key[1]} on {key[2]}, trained in {_named(key[3])}"
     classes = [list(mine["classes"]) for mine in told]
     if classes[0] != classes[1]:
         why = f"other labels: {len(classes[0])} and {len(classes[1])}"
@@ -108,7 +108,7 @@ def _match(
     return Match(
         title=f"{name}: {SHOWN[measure]}",
         over=f"mean over {count_text(len(codes), 'target')}",
-        scale=1.0,
+        scale=100.0,
         first=lines[0],
         second=lines[1],
         pairing=f"paired over {len(contexts):,} shared items" if paired else reason,

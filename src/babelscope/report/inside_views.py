@@ -8,9 +8,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from babelscope.records import MISSING, Estimate
+from babelscope.records import MISSING, Estimate, depth_name
 from babelscope.report.cells import Number, Row, Table, number
-from babelscope.report.depths import NORM_NAME, depth_axis, depth_text
+from babelscope.report.depths import NORM_NAME, depth_axis
 from babelscope.report.figures import Panel
 from babelscope.report.inside_alignment import Left
 from babelscope.report.inside_lines import Line, Match, Place, places
@@ -35,25 +35,27 @@ DRAWN = {
     "that come first; the others are in the table. The last depth is that of the logits",
 }
 LENS_DRAWN = 2
+AT = "at relative depths"
 
 
 @dataclass(frozen=True)
 class InsideSection:
-    """What both studies have of one part: panels and the table behind them."""
+    """What both studies have of one part: panels, where each is highest, and all numbers."""
 
     key: str
     caption: str
     panels: tuple[Panel, ...]
+    highest: Table
     table: Table
 
 
 def inside_section(key: str, found: Sequence[Match], *, same_depths: bool) -> InsideSection:
     """Return the panels and the table of a part's matches."""
     drawn = _lens_drawn(found) if key == "lens" else list(found)
-    rows: list[Row] = []
-    for match in found:
-        shown = places(match, same_depths=same_depths)
-        rows += [_row(match, place) for place in shown if key != "lens" or place.is_fixed]
+    shown = [(m, place) for m in found for place in places(m, same_depths=same_depths)]
+    fixed = [_row(match, place) for match, place in shown if place.is_fixed]
+    tops = [_row(match, place) for match, place in shown if not place.is_fixed]
+    caption = CAPTIONS[key]
     return InsideSection(
         key,
         DRAWN[key],
@@ -61,7 +63,13 @@ def inside_section(key: str, found: Sequence[Match], *, same_depths: bool) -> In
             _panel(f"{key}-{place}", match, same_depths=same_depths)
             for place, match in enumerate(drawn)
         ),
-        Table(CAPTIONS[key], HEAD, tuple(rows), names=3),
+        Table(
+            f"{caption}, each at the depth where it is highest",
+            HEAD,
+            tuple(tops) if key != "lens" else (),
+            names=3,
+        ),
+        Table(f"{caption}, {'by depth' if same_depths else AT}", HEAD, tuple(fixed), names=3),
     )
 
 
@@ -224,16 +232,16 @@ def inside_sentences(key: str, found: Sequence[Match], *, same_depths: bool) -> 
         for place in places(match, same_depths=same_depths)[:1]:
             a, b = match.first.found[place.first], match.second.found[place.second]
             yield Markup(
-                '{}, {}: at its highest <span class="num">{}</span> in A (depth {}) and '
-                '<span class="num">{}</span> in B (depth {}); B minus A '
+                '{}, {}: at its highest <span class="num">{}</span> in A ({}) and '
+                '<span class="num">{}</span> in B ({}); B minus A '
                 '<span class="num">{}</span>, {}.'
             ).format(
                 isolated(match.title),
                 isolated(match.over),
                 _number(a, match.scale),
-                depth_text(place.first, match.first.norm),
+                depth_name(place.first, match.first.norm),
                 _number(b, match.scale),
-                depth_text(place.second, match.second.norm),
+                depth_name(place.second, match.second.norm),
                 _number(match.difference(place.first, place.second), match.scale, sign=True),
                 match.pairing,
             )
@@ -241,7 +249,7 @@ def inside_sentences(key: str, found: Sequence[Match], *, same_depths: bool) -> 
 
 def _telling(found: Sequence[Match]) -> list[Match]:
     """Return the matches that are said in words: retrieval, and what corrects raw cosines."""
-    said = ("retrieval, accuracy at 1", "effect size of the centred cosine (Cohen’s d)")
+    said = ("Retrieval, accuracy at 1", "Effect size of the centred cosine (Cohen’s d)")
     return [match for match in found if match.title in said]
 
 

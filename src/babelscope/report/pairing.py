@@ -51,8 +51,9 @@ def read_side(folder: Path) -> Side:
         StoreError: no study, or one with answers but without scores of questions.
     """
     tables = read_study(folder)
-    if tables.results.is_empty():
-        return Side(folder, tables, {})
+    side = Side(folder, tables, {})
+    if not has_answers(side):
+        return side
     if tables.scores is None:
         raise StoreError(
             str(folder / "scores.parquet"),
@@ -61,6 +62,11 @@ def read_side(folder: Path) -> Side:
             remedy="run the study again with this version: its answers are kept",
         )
     return Side(folder, tables, question_cells(tables))
+
+
+def has_answers(side: Side) -> bool:
+    """Whether a study asked questions."""
+    return not side.tables.results.is_empty()
 
 
 def check_comparable(a: Side, b: Side) -> None:
