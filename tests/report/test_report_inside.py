@@ -290,3 +290,47 @@ def test_a_broken_table_of_items_is_one_line(first: Path, tmp_path: Path) -> Non
     (copy / "alignment_items.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(BabelscopeError, match="a table of a finished study"):
         write_comparison(first, copy, tmp_path / "out")
+
+
+LOOKED: dict[str, Any] = {"align": None, "probe": None, "targets": ["en", "el"],
+                          "test": {"data": "atlas", "answers": False},
+                          "lens": {"questions": 6, "maps": ["counted", "langid"]}}  # fmt: skip
+
+
+def test_the_lens_of_two_base_models_is_paired_over_prompts(short: str, tmp_path: Path) -> None:
+    one = study(tmp_path / "one", **LOOKED)
+    lens = {**LOOKED["lens"], "maps": ["counted"]}
+    other = study(tmp_path / "other", **{**LOOKED, "model": short, "lens": lens})
+    found = compare_inside(read_side(one), read_side(other))
+    match = named(found, "lens", "Asked in Greek: mass of Greek")
+    assert match.pairing == "paired over 6 shared items"
+    assert (match.first.blocks, match.second.blocks) == (6, 4)
+    items = [
+        {r["depth"]: np.array(r["values"]) for r in pl.read_parquet(folder / "lens_items.parquet")
+         .filter((pl.col("target") == "ell_Grek") & (pl.col("language") == "ell_Grek")
+                 & (pl.col("position") == "last")).to_dicts()}
+        for folder in (one, other)
+    ]  # fmt: skip
+    tables = [pl.read_parquet(folder / "lens.parquet") for folder in (one, other)]
+    for depth, other_depth in ((0, 0), (3, 2), (6, 4)):
+        gap = items[1][other_depth].mean() - items[0][depth].mean()
+        assert match.difference(depth, other_depth).value == pytest.approx(gap, abs=1e-6)
+    for line, table in zip((match.first, match.second), tables, strict=True):
+        own = table.filter(
+            (pl.col("measure") == "mass") & (pl.col("target") == "ell_Grek")
+            & (pl.col("language") == "ell_Grek") & (pl.col("position") == "last")
+            & (pl.col("map") == "counted") & (pl.col("subset") == "all")
+        )  # fmt: skip
+        for row in own.to_dicts():
+            assert line.found[row["depth"]].value == pytest.approx(row["value"], abs=1e-4)
+    assert ("A", "lens: last prompt token, map langid", "only here") in found.left
+    page = Path(str(write_comparison(one, other, tmp_path / "out")["report"])).read_text("utf-8")
+    assert 'id="inside-lens"' in page
+    assert "6 of 6" in page
+
+
+def test_one_model_that_leans_alike_is_said_in_a_line(tmp_path: Path) -> None:
+    one = study(tmp_path / "one", **LOOKED)
+    found = compare_inside(read_side(one), read_side(one))
+    assert found.left == [("both", "lens", "both models lean alike everywhere")]
+    assert not found.sections

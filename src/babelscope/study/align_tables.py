@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from babelscope.data.bitext import Bitext
-from babelscope.identity import digest
+from babelscope.identity import item_digest
 from babelscope.measure.alignment import align_depth
 from babelscope.measure.distribution import Gain, distribution_readings
 from babelscope.measure.pair_alignment import Reading
@@ -52,7 +52,6 @@ them: two studies are compared item by item."""
 ITEM_MEASURES = ("cosine", "centred_cosine", "accuracy", "centred_accuracy", "mutual")
 ITEM_LANGUAGES = 12
 """Values of items are kept for pairs of the first languages, so that the file stays small."""
-DIGEST_CHARACTERS = 12
 
 MAP_ITEMS, MAP_LANGUAGES = 60, 12
 MAP_STREAM = 7
@@ -153,7 +152,7 @@ def _named_items(bitext: Bitext) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for code, texts in bitext.texts.items():
         spans = bitext.spans.get(code) or (None,) * len(texts)
-        digests = [digest(pair)[:DIGEST_CHARACTERS] for pair in zip(texts, spans, strict=True)]
+        digests = [item_digest(pair) for pair in zip(texts, spans, strict=True)]
         named = {"ids": list(bitext.ids), "contexts": list(bitext.contexts), "digests": digests}
         head = {"texts": bitext.name, "measure": "items", "source": code, "target": ""}
         rows.append({**head, **named})

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from babelscope.identity import digest
-from babelscope.study.align_tables import DIGEST_CHARACTERS
+from babelscope.identity import item_digest
 from babelscope.study.cells import Variant
 from babelscope.study.lens_shards import MASS
 from babelscope.study.lensing import read_cell
@@ -41,7 +40,7 @@ def lens_items(
         if task != QA or not variant.is_base or variant.recipe != "base" or not maps:
             continue
         examples = lens_questions(plan, materials.tests[task, target]).examples
-        told = [digest((e.context, e.question, e.answers))[:DIGEST_CHARACTERS] for e in examples]
+        told = [item_digest((e.context, e.question, e.answers)) for e in examples]
         ids, contexts = ([getattr(e, name) for e in examples] for name in ("id", "context_id"))
         head = {"target": target, "measure": "items", "position": "", "map": "", "language": ""}
         rows.append({**head, "ids": ids, "contexts": contexts, "digests": told})

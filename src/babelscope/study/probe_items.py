@@ -9,7 +9,6 @@ import polars as pl
 
 from babelscope.measure.probes import Probed, ProbeRun
 from babelscope.measure.resampling import Array
-from babelscope.study.align_tables import DIGEST_CHARACTERS
 from babelscope.study.inside import state_of
 from babelscope.study.probe_plan import ProbeTask
 from babelscope.study.probe_states import Read
@@ -46,8 +45,11 @@ def probe_items(
 
 
 def _names(read: Read) -> dict[str, object]:
-    digests = [found[:DIGEST_CHARACTERS] for found in read.digests]
-    named = {"ids": list(read.ids), "contexts": list(read.items.groups), "digests": digests}
+    named = {
+        "ids": list(read.ids),
+        "contexts": list(read.items.groups),
+        "digests": list(read.digests),
+    }
     return {"measure": "items", **named}
 
 

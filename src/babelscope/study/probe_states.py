@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from babelscope.identity import digest
+from babelscope.identity import digest, item_digest
 from babelscope.infer.hidden import HiddenText
 from babelscope.infer.hidden_items import encode_texts
 from babelscope.measure.probe_models import Codes
@@ -79,7 +79,7 @@ def read_states(
         "without_state": len(absent),
         "truncated": len({wanted[place].text for place in kept.truncated}),
     }
-    said = [digest((i.text, i.second, i.span, i.label)) for i in items]
+    said = [item_digest((i.text, i.second, i.span, i.label)) for i in items]
     return Read(found, facts, tuple(i.id for i in items), tuple(said))
 
 
