@@ -83,10 +83,13 @@ def test_a_depth_that_the_model_has_not_is_refused(
         run_align(_plan(distribution=(1, 4)), models["qwen2"], (), tmp_path)
     with pytest.raises(SettingError, match=r"distribution: expected 0 to 2, as .* found 3"):
         run_align(_plan(distribution=(3,)), models["bert"], (), tmp_path)
+    with pytest.raises(SettingError, match=r"distribution: expected 0 to 2.* found -1"):
+        run_align(_plan(distribution=(-1,)), models["qwen2"], (), tmp_path)
+    for depth in (4, -1):
+        task = ProbeTask("topic", "atlas", depths=(depth,))
+        with pytest.raises(SettingError, match=rf"depths: expected 0 to 2, 3 .* found {depth}"):
+            make_probe(ProbePlan((task,)), models["qwen2"], CODES, tmp_path)
     assert not list(tmp_path.rglob("*.npy")), "before the work"
-    task = ProbeTask("topic", "atlas", depths=(4,))
-    with pytest.raises(SettingError, match=r"depths: expected 0 to 2, 3 after the final norm"):
-        make_probe(ProbePlan((task,)), models["qwen2"], CODES, tmp_path)
 
 
 def test_the_setting_is_read_from_a_study() -> None:

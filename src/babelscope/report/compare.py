@@ -79,6 +79,8 @@ def write_comparison(
         every = tables_of(a, b, found) | inside.tables
         paths = write_forms(folder / "tables", every, tables)
         told["tables"] = [str(path) for path in paths]
+    if figures and not found:
+        told["figures"] = "none: figures for papers are drawn of answers alone"
     if figures and found:
         told |= _write_figures(a, found, folder / "figures", figures)
     return told

@@ -18,7 +18,7 @@ from babelscope.report.names import (
     language_name,
     same_language,
 )
-from babelscope.report.tables import BASE, Tables, estimate
+from babelscope.report.tables import BASE, Tables, estimate, main_map
 
 KEYS = ("position", "map", "depth", "language", "target")
 UNKEPT = "unpaired: values of single prompts are kept by the first map alone"
@@ -48,11 +48,18 @@ def lens_matches(
         ]
     found: list[Match] = []
     kept = [items_of(frame, KEYS, "target") for frame in items]
-    order = [t for t in a.plan["targets"] if t in b.plan["targets"]]
-    for place in sorted(places[0] & places[1], key=lambda p: (order.index(p[0]), p[1:])):
+    for place in sorted(places[0] & places[1], key=lambda p: _rank(a, p)):
         shared = shared_items(kept[0], kept[1], [place[0]])
         found += _place(place, frames, (kept, shared), left)
     return found, left
+
+
+def _rank(tables: Tables, place: tuple[str, str, str]) -> tuple[object, ...]:
+    """Order places: targets as the study has them, the last token and the first map first."""
+    target, position, name = place
+    order = list(tables.plan["targets"])
+    where = order.index(target) if target in order else len(order)
+    return where, position != "last", position, name != main_map(tables), name
 
 
 def _masses(tables: Tables) -> pl.DataFrame:

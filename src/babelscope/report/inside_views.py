@@ -32,7 +32,8 @@ DRAWN = {
     "alignment": "Means over the pairs of languages that both studies have",
     "probes": "Means over the targets that both studies have, and the controls",
     "lens": "Mass of the language asked in and of the largest other, at the place and by the map "
-    "that come first; the others are in the table. The last depth is that of the logits",
+    "that come first; the others are in the table. The last depth is that of the logits. A mass "
+    "goes along with what a model says, and need not be its cause",
 }
 LENS_DRAWN = 2
 AT = "at relative depths"

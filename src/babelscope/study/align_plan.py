@@ -62,9 +62,14 @@ def align_plan(table: Table, folders: Mapping[str, str]) -> AlignPlan:
         maps=table.switch("maps", True),
         seed=table.integer("seed", 0, low=0),
         batch_tokens=table.integer("batch_tokens", 8192, low=1),
-        distribution=table.integers("distribution", (0,), low=0)
-        if "distribution" in table.names()
-        else None,
+        distribution=_distribution(table),
     )
     table.done()
     return plan
+
+
+def _distribution(table: Table) -> tuple[int, ...] | None:
+    """Return the depths given, () for an empty list, None without the key."""
+    if table.take("distribution") in (None, ()):
+        return () if "distribution" in table.names() else None
+    return table.integers("distribution", (0,), low=0)

@@ -77,11 +77,12 @@ def check_depths(what: str, depths: Sequence[int], trunk: Trunk) -> None:
     Raises:
         SettingError: it has not; says which it has.
     """
-    if max(depths) < trunk.depths:
+    strange = [depth for depth in depths if not 0 <= depth < trunk.depths]
+    if not strange:
         return
     tail = "" if trunk.norm_depth is None else f", {trunk.norm_depth} after the final norm"
     raise SettingError(
-        what, expected=f"0 to {trunk.depth}{tail}, as {trunk.name} has", found=str(max(depths))
+        what, expected=f"0 to {trunk.depth}{tail}, as {trunk.name} has", found=str(strange[-1])
     )
 
 
