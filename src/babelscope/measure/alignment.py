@@ -14,7 +14,6 @@ from dataclasses import fields
 import numpy as np
 
 from babelscope.errors import DataError
-from babelscope.measure import distribution
 from babelscope.measure.cka import cka_pairs
 from babelscope.measure.geometry import (
     SCALE_FREE,
@@ -41,8 +40,6 @@ CONTROLS = {
     **{f"mantel_{name}": f"mantel_{name}_permuted" for name in RELATIONS},
     **{name: f"{name}_normal" for name in SCALE_FREE},
     **{f"{name}_share": f"{name}_share_shuffled" for name in ("language", "meaning")},
-    **{name: f"{name}_normal" for name in distribution.MEASURES},
-    **{name: f"{name}_random" for name in distribution.PAIR_MEASURES},
 }
 """Each measure's control, by the name of its rows."""
 

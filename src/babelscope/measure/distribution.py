@@ -60,6 +60,11 @@ class Distribution:
 MEASURES = tuple(f.name for f in fields(Distribution))
 LANGUAGE_MEASURES = (*MEASURES, LARGEST, *QUANTILES)
 PAIR_MEASURES = (TRIMMED, UNGAINED)
+CONTROLS = {
+    **{name: f"{name}_normal" for name in MEASURES},
+    **{name: f"{name}_random" for name in PAIR_MEASURES},
+}
+"""Each measure's control, by the name of its rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

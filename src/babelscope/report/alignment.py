@@ -10,8 +10,7 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from babelscope.measure.alignment import CONTROLS
-from babelscope.measure.distribution import LANGUAGE_MEASURES
+from babelscope.measure import alignment, distribution
 from babelscope.measure.geometry import MEASURES as GEOMETRY
 from babelscope.measure.language_similarity import tree
 from babelscope.measure.pair_alignment import DIRECTED
@@ -20,6 +19,7 @@ from babelscope.report.distributions import DistributionView, distribution_views
 from babelscope.report.names import count_text, is_number, isolated, language_name
 from babelscope.report.panels import Table
 
+CONTROLS = {**alignment.CONTROLS, **distribution.CONTROLS}
 LANGUAGES_KEPT = 12
 """The page carries the first languages of each set; alignment.parquet has all."""
 MAP_DEPTHS = 26
@@ -110,7 +110,7 @@ def _kind(measure: str) -> str:
     """Return whose a measure is: of a pair, of a pair each way, of a language, or of all."""
     if measure in WHOLE:
         return "all"
-    if measure in (*GEOMETRY, *LANGUAGE_MEASURES):
+    if measure in (*GEOMETRY, *distribution.LANGUAGE_MEASURES):
         return "language"
     return "directed" if measure in DIRECTED else "pair"
 
