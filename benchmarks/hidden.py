@@ -65,7 +65,7 @@ def speed(repeats: int) -> None:
     runs = {"kept": lambda: keep(trunk, texts), "bare": lambda: bare(trunk, batches)}
     best = best_times(runs, repeats)
     (ours, size), (theirs, _) = best["kept"], best["bare"]
-    what = f"{len(POOLINGS)} poolings, {trunk.depth + 1} depths, {size >> 20} MiB: kept / bare"
+    what = f"{len(POOLINGS)} poolings, {trunk.depths} depths, {size >> 20} MiB: kept / bare"
     print(f"| {what} | {ours:.2f} s / {theirs:.2f} s | {ours / theirs:.3f} | <= 1.15 |", flush=True)
 
 

@@ -63,3 +63,11 @@ def digest_files(paths: Iterable[Path]) -> str:
         except OSError as error:
             raise DataError(str(path), expected="a readable file", found=str(error)) from error
     return total.hexdigest()[:32]
+
+
+ITEM_CHARACTERS = 12
+
+
+def item_digest(value: object) -> str:
+    """Return the digest of a single item, short as it is compared under the item's id alone."""
+    return digest(value)[:ITEM_CHARACTERS]

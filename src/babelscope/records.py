@@ -57,6 +57,15 @@ SPAN_POOLINGS = ("first", "word")
 """Those that need a span; the others pool the whole text, with or without a span."""
 
 
+BLOCK, NORM = "block", "norm"
+"""Of which kind the states of a depth are: between blocks, or after the final norm."""
+
+
+def depth_name(depth: int, norm_depth: int | None) -> str:
+    """Return what people call a depth; `norm_depth` is that after the final norm."""
+    return "the final norm" if depth == norm_depth else f"depth {depth}"
+
+
 LABELS = ("entailment", "neutral", "contradiction")
 """The labels of natural language inference, in the order of XNLI's papers."""
 

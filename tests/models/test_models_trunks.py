@@ -28,7 +28,7 @@ from babelscope.errors import ModelError
 from babelscope.models.loading import load_model
 from babelscope.models.parts import find_blocks
 from babelscope.models.trunk_proof import hides_padding, is_causal, verify_trunk, watched
-from babelscope.models.trunks import Trunk, load_trunk, trunk_of
+from babelscope.models.trunks import Trunk, load_trunk, norm_of, trunk_of
 
 IDS = torch.tensor([[5, 77, 301, 8, 44, 9], [12, 400, 33, 33, 7, 250]])
 ALL = (*FAMILIES, *ENCODERS)
@@ -235,3 +235,10 @@ def test_the_width_is_that_of_the_blocks(family: str, tmp_path: Path) -> None:
     folder = save_tiny(tmp_path / "m", family)
     assert load_model(str(folder), device="cpu").parts.unembed.weight.shape[1] == 16
     assert trunk_of(load_model(str(folder), device="cpu")).width == 32
+
+
+def test_a_projection_is_no_norm() -> None:
+    norm, projection = torch.nn.LayerNorm(8), torch.nn.Linear(8, 4)
+    assert norm_of(torch.nn.Sequential(norm, projection)) is norm
+    assert norm_of(norm) is norm
+    assert norm_of(projection) is norm_of(torch.nn.Identity()) is norm_of(None) is None

@@ -45,7 +45,7 @@ def test_every_part_leaves_its_table(done: Path) -> None:
     assert all(frame.height for frame in frames.values())
     assert set(frames["classification"]["task"]) == {"nli", "ner"}
     assert set(frames["probes"]["target"]) == {"eng_Latn", "hin_Deva", "swh_Latn", "ell_Grek"}
-    assert set(frames["alignment"]["depth"].drop_nulls()) == set(range(7))
+    assert set(frames["alignment"]["depth"].drop_nulls()) == set(range(8)), "the norm is the last"
     assert pl.read_parquet(done / "results.parquet").is_empty()
     for name in ("alignment", "probes", "classification"):
         assert json.loads((done / f"{name}.json").read_text())["key"]

@@ -40,6 +40,10 @@ class AlignOptions:
     ] = ""
     limit: Annotated[int, Parameter(help="Only the first N items.")] = 0
     maps: Annotated[bool, Parameter(help="PCA and t-SNE of a sample.")] = True
+    distribution: Annotated[
+        tuple[int, ...],
+        Parameter(negative="", help="Tell how values are distributed at this depth; repeatable."),
+    ] = ()
 
 
 @app.command
@@ -69,6 +73,7 @@ def align(
         asked.carrier,
         asked.limit,
         asked.maps,
+        distribution=asked.distribution or None,
     )
     chosen = ModelPlan(model, loading.revision, loading.dtype, loading.device)
     with counting("align", quiet=as_json) as progress:

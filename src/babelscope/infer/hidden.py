@@ -1,6 +1,7 @@
 """Hidden states of texts at every depth, pooled while the one forward pass runs.
 
-Depth 0 is the input of the first block, depth d the output of block d, before any final norm.
+Depth 0 is the input of the first block, depth d the output of block d, before any final norm; where
+a model of L blocks has a final norm, depth L + 1 holds the states after it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from babelscope.infer.memory import in_rounds
 from babelscope.infer.trunk import padded
 from babelscope.models.lengths import length_class
 from babelscope.models.trunk_proof import accepts, watched
-from babelscope.models.trunks import Trunk
+from babelscope.models.trunks import Trunk, normed
+from babelscope.records import depth_name
 
 __all__ = [
     "BATCH_TOKENS",
@@ -68,7 +70,12 @@ class HiddenPlan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HiddenStates:
-    """Pooled states (depths, items, width) by pooling, and the plan that they came from."""
+    """Pooled states (depths, items, width) by pooling, and the plan that they came from.
+
+    There are `Trunk.depths` depths: after L blocks the last one, L + 1, is that of the final norm,
+    which is absent where the model has none. Every token's state passes the norm before it is
+    pooled.
+    """
 
     states: Mapping[str, Array]
     plan: HiddenPlan
@@ -94,7 +101,7 @@ def hidden_states(
         DataError: there is no text, or a pooling needs a span that is absent.
     """
     plan = plan_hidden(trunk, texts, poolings, batch_tokens=batch_tokens)
-    shape = (trunk.depth + 1, len(texts), trunk.width)
+    shape = (trunk.depths, len(texts), trunk.width)
     states = {pooling: np.empty(shape, dtype=np.float32) for pooling in poolings}
     done = 0
     for batch in plan.batches:
@@ -172,7 +179,7 @@ def _overflow(name: str, states: Array, trunk: Trunk) -> ModelError:
     return ModelError(
         f"hidden states of text {name}",
         expected="finite numbers",
-        found=f"infinite ones or none at depth {depth} in {trunk.dtype}",
+        found=f"infinite ones or none at {depth_name(depth, trunk.norm_depth)} in {trunk.dtype}",
         remedy="load the model as float32 or bfloat16",
     )
 
@@ -180,7 +187,7 @@ def _overflow(name: str, states: Array, trunk: Trunk) -> ModelError:
 @torch.inference_mode()
 def _pooled(trunk: Trunk, items: Sequence[HiddenItem], poolings: Sequence[str]) -> Array:
     """Return states (items, depths, poolings, width); NaN where there is nothing to pool."""
-    shape = (len(items), trunk.depth + 1, len(poolings), trunk.width)
+    shape = (len(items), trunk.depths, len(poolings), trunk.width)
     states = np.full(shape, np.nan, dtype=np.float32)
     read = [n for n, item in enumerate(items) if item.ids]
     if not read:
@@ -218,7 +225,7 @@ def _forward(
         places = torch.arange(ids.shape[1], device=trunk.device)
         settings["attention_mask"] = (places < lengths[:, None]).long()
     # made before the pass: what is kept during it would pin the heap between freed activations
-    shape = (trunk.depth + 1, *weights.shape[:2], len(columns), trunk.width)
+    shape = (trunk.depths, *weights.shape[:2], len(columns), trunk.width)
     sums = torch.empty(shape, dtype=torch.float32, device=trunk.device)
     weights = weights.to(trunk.device)
 
@@ -226,6 +233,8 @@ def _forward(
         # a model may be spread over devices
         found = torch.bmm(weights.flatten(1, 2).to(state.device), state.float())
         sums[depth].copy_(found.unflatten(1, weights.shape[1:3])[:, :, columns])
+        if depth == trunk.depth and trunk.final_norm is not None:
+            keep(depth + 1, normed(trunk.final_norm, state))
 
     with watched(trunk.blocks, keep):
         trunk.model(input_ids=ids, **settings)

@@ -80,15 +80,20 @@ def geometry(states: Array, masks: Array, sums: Array) -> Geometry:
 
 def _outliers(squares: Array) -> list[Array]:
     """Return count, share and largest share from (repeats, width) mean squares by dimension."""
-    sizes = np.sqrt(squares)
-    bound = sizes.mean(axis=1) + OUTLIER_DEVIATIONS * sizes.std(axis=1)
-    out = sizes > bound[:, None]
+    out = outlying(squares)
     total = squares.sum(axis=1)
     return [
         out.sum(axis=1).astype(np.float64),
         divided((squares * out).sum(axis=1), total),
         divided(squares.max(axis=1), total),
     ]
+
+
+def outlying(squares: Array) -> NDArray[np.bool_]:
+    """Mark the outlier dimensions of (..., width) mean squares; see `Geometry`."""
+    sizes = np.sqrt(squares)
+    bound = sizes.mean(axis=-1) + OUTLIER_DEVIATIONS * sizes.std(axis=-1)
+    return np.asarray(sizes > bound[..., None])
 
 
 def effective_rank(states: Array) -> float:

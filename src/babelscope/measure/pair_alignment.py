@@ -27,13 +27,17 @@ PAIRED = ("cosine", "centred_cosine")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One number of one depth: `source` and `target` are language codes, "" where none applies."""
+    """One number of one depth: `source` and `target` are language codes, "" where none applies.
+
+    `items` (items,) are what it is the mean of, None where it is no mean over items.
+    """
 
     measure: str
     source: str
     target: str
     estimate: Estimate
     p_value: float = math.nan
+    items: Array | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +61,9 @@ def pair_readings(
     order = derangements(n, seed=seed)
     found = [_columns(one, other, order) for one, other in itertools.combinations(sides, 2)]
     means = _means(found, contexts, seed)
-    for pair, of_pair in zip(itertools.combinations(codes, 2), means, strict=True):
-        yield from _one_pair(*pair, of_pair)
+    pairs = itertools.combinations(codes, 2)
+    for pair, of_pair, columns in zip(pairs, means, found, strict=True):
+        yield from _one_pair(*pair, of_pair, columns)
     for name, value in chance(n).items():
         yield Reading(f"{name}_chance", "", "", Estimate(value, math.nan, math.nan, n))
     similarity = np.array([m.whole["cosine"] for m in means])
@@ -108,15 +113,20 @@ def _means(
     return means
 
 
-def _one_pair(source: str, target: str, means: _Means) -> Iterator[Reading]:
+def _one_pair(
+    source: str, target: str, means: _Means, columns: Mapping[str, Array]
+) -> Iterator[Reading]:
+    def reading(measure: str, one: str, other: str, column: str) -> Reading:
+        return Reading(measure, one, other, means.estimate(column), items=columns[column])
+
     for name in PAIRED:
-        yield Reading(name, source, target, means.estimate(name))
-        yield Reading(f"{name}_random", source, target, means.estimate(f"{name}_random"))
+        yield reading(name, source, target, name)
+        yield reading(f"{name}_random", source, target, f"{name}_random")
         yield Reading(f"{name}_d", source, target, _effect(name, means))
     for name in DIRECTED:
-        yield Reading(name, source, target, means.estimate(f"{name} forward"))
-        yield Reading(name, target, source, means.estimate(f"{name} backward"))
-    yield Reading("mutual", source, target, means.estimate("mutual"))
+        yield reading(name, source, target, f"{name} forward")
+        yield reading(name, target, source, f"{name} backward")
+    yield reading("mutual", source, target, "mutual")
 
 
 def _effect(name: str, means: _Means) -> Estimate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -40,11 +41,22 @@ class _PassEndedError(Exception):
     """Ends a forward pass after the last block; never leaves this file."""
 
 
-def verify_trunk(model: PreTrainedModel, blocks: nn.ModuleList) -> list[nn.Module]:
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What follows the last block: the final norm, None where its output is the last state.
+
+    `idle` are the modules that run after it and change no hidden state (a pooler's).
+    """
+
+    norm: nn.Module | None
+    idle: tuple[nn.Module, ...]
+
+
+def verify_trunk(model: PreTrainedModel, blocks: nn.ModuleList) -> Behind:
     """Prove the blocks: the last one's output is the model's own last hidden state.
 
     At most one module may stand between them, the final norm. Tolerances are those of
-    `verify_parts`. Returns the modules that run after it and change nothing (a pooler's).
+    `verify_parts`. Returns what follows the last block.
 
     Raises:
         ModelError: the states differ, or the blocks do not run once each in their order.
@@ -69,7 +81,8 @@ def verify_trunk(model: PreTrainedModel, blocks: nn.ModuleList) -> list[nn.Modul
     gaps = [_gap(kept[len(blocks)], own)]
     for place in range(start, len(order) + 1):
         if gaps[-1] <= _tolerance(model):
-            return [m for m in order[place:] if m not in order[:place]]
+            norm = order[place - 1] if place > start else None
+            return Behind(norm, tuple(m for m in order[place:] if m not in order[:place]))
         if place < len(order):
             gaps.append(_gap(_applied(order[place], kept[len(blocks)]), own))
     if not bool(own.isfinite().all()) or not bool(kept[len(blocks)].isfinite().all()):

@@ -1,6 +1,7 @@
 """A model without its head, decoder or encoder: embedding and blocks, found and proved.
 
 Depth 0 is the input of the first block, depth d the output of block d, before any final norm.
+A model of L blocks with a final norm has one depth more, L + 1: the states after that norm.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoModel
 
 from babelscope.errors import ModelError
@@ -35,6 +36,8 @@ UNLIMITED = 1 << 40
 class Trunk:
     """A model that gives hidden states, in evaluation mode, whatever its head.
 
+    `depth` is the number of blocks. `final_norm` follows the last one; None where the last block
+    ends with a norm of its own, as BERT's does: such a model has no states after a final norm.
     `causal`: a position sees none to its right. `hides_padding`: a text's states are the same
     beside a longer one, else only texts of one length are read together. `fingerprint` is that of
     the model's folder and of its adapter; `max_tokens` is the longest sequence that has positions,
@@ -45,6 +48,7 @@ class Trunk:
     tokenizer: Tokenizer
     embed: nn.Module
     blocks: nn.ModuleList
+    final_norm: nn.Module | None
     width: int
     depth: int
     causal: bool
@@ -55,6 +59,16 @@ class Trunk:
     device: torch.device
     max_tokens: int | None
     hides_padding: bool = True
+
+    @property
+    def depths(self) -> int:
+        """The number of depths: the states between blocks, and those after a final norm."""
+        return self.depth + 1 + (self.final_norm is not None)
+
+    @property
+    def norm_depth(self) -> int | None:
+        """The depth of the states after the final norm; None without one."""
+        return self.depth + 1 if self.final_norm is not None else None
 
 
 def load_trunk(
@@ -85,8 +99,8 @@ def load_trunk(
     embed = model.get_input_embeddings()
     blocks = find_blocks(model, depth_of(model), name)
     fuse_activations(blocks)
-    idle = verify_trunk(model, blocks)
-    prefixes = tuple(f"{path}." for path, module in model.named_modules() if module in idle)
+    behind = verify_trunk(model, blocks)
+    prefixes = tuple(f"{path}." for path, module in model.named_modules() if module in behind.idle)
     raise_missing(opened, [key for key in missing if not key.startswith(prefixes)])
     check_vocabulary(opened, int(embed.weight.shape[0]), embed)
     causal = is_causal(model, blocks)
@@ -95,6 +109,7 @@ def load_trunk(
         tokenizer=opened.tokenizer,
         embed=embed,
         blocks=blocks,
+        final_norm=norm_of(behind.norm),
         width=width_of(model, blocks),
         depth=len(blocks),
         causal=causal,
@@ -120,6 +135,7 @@ def trunk_of(loaded: LoadedModel, *, adapter: str = "") -> Trunk:
         tokenizer=loaded.tokenizer,
         embed=parts.embed,
         blocks=parts.blocks,
+        final_norm=norm_of(parts.final_norm),
         width=parts.width,
         depth=parts.depth,
         causal=causal,
@@ -131,6 +147,39 @@ def trunk_of(loaded: LoadedModel, *, adapter: str = "") -> Trunk:
         max_tokens=token_limit(loaded.model, parts.embed, loaded.tokenizer),
         hides_padding=causal or hides_padding(loaded.model, parts.blocks),
     )
+
+
+def norm_of(behind: nn.Module | None) -> nn.Module | None:
+    """Return the norm among what stands behind the last block, None without one.
+
+    A projection to the unembedding's width (OPT-350m) is no norm, nor what passes on.
+    """
+    if isinstance(behind, nn.Sequential):
+        return norm_of(behind[0])
+    return None if isinstance(behind, nn.Identity | nn.Linear) else behind
+
+
+def normed(norm: nn.Module, states: Tensor) -> Tensor:
+    """Return states (..., width) after a norm, on the device and in the dtype of its weights."""
+    weight = next(norm.parameters(), None)
+    return norm(states if weight is None else states.to(weight.device, weight.dtype))
+
+
+def norm_gain(trunk: Trunk) -> tuple[Tensor, Tensor] | None:
+    """Return factor and shift (width,) of the final norm in float64; None without a norm.
+
+    A norm gives factor x rescaled state + shift. +1 and -1 in turn are such a state already, and
+    so is its opposite: half the sum of what they become is the shift, half the difference the
+    factor, whether the norm keeps its weights as they are or, as Gemma's, less 1. An odd width
+    leaves a mean of 1 / width, which a norm that centres takes away.
+    """
+    if trunk.final_norm is None:
+        return None
+    state = torch.ones(trunk.width, device=trunk.device, dtype=trunk.dtype)
+    state[1::2] = -1
+    with torch.inference_mode():
+        up, down = (normed(trunk.final_norm, x[None, None])[0, 0].double() for x in (state, -state))
+    return ((up - down) / 2 * state.to(up.device)).cpu(), ((up + down) / 2).cpu()
 
 
 def token_limit(model: nn.Module, embed: nn.Module, tokenizer: Tokenizer) -> int | None:

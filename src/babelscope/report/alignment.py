@@ -10,13 +10,16 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from babelscope.measure.alignment import CONTROLS
+from babelscope.measure import alignment, distribution
 from babelscope.measure.geometry import MEASURES as GEOMETRY
 from babelscope.measure.language_similarity import tree
 from babelscope.measure.pair_alignment import DIRECTED
+from babelscope.report.depths import depth_text, norm_of, norm_words
+from babelscope.report.distributions import DistributionView, distribution_views
 from babelscope.report.names import count_text, is_number, isolated, language_name
 from babelscope.report.panels import Table
 
+CONTROLS = {**alignment.CONTROLS, **distribution.CONTROLS}
 LANGUAGES_KEPT = 12
 """The page carries the first languages of each set; alignment.parquet has all."""
 MAP_DEPTHS = 26
@@ -45,6 +48,12 @@ LABELS = {
     "outlier_dims": "outlier dimensions",
     "outlier_share": "share of the squared norm in outlier dimensions",
     "largest_dim_share": "share of the squared norm in the largest dimension",
+    "trimmed_cosine": "cosine without outlier dimensions",
+    "ungained_cosine": "cosine without the final norm’s factors",
+    "kurtosis": "kurtosis of a text’s values",
+    "norm_spread": "spread of the norms: deviation / mean",
+    "mean_ratio": "largest mean / deviation of a dimension",
+    "top_variance_share": "share of the variance in 1 % of the dimensions",
 }
 CONTROL_WORDS = {
     "random": "random pairs",
@@ -59,11 +68,15 @@ SUMMARY = ("cosine", "cosine_d", "accuracy", "centred_accuracy", "mutual", "cka"
 
 @dataclass(frozen=True)
 class AlignmentView:
-    """The data of the panel, sentences above it, and the table that stands without scripts."""
+    """The data of the panel, sentences above it, and the table that stands without scripts.
+
+    `distributions` has a view for each set whose values' distribution was measured.
+    """
 
     data: dict[str, Any]
     notes: tuple[Markup, ...]
     summary: Table
+    distributions: tuple[DistributionView, ...] = ()
 
 
 def alignment_view(frame: pl.DataFrame, settings: Mapping[str, Any]) -> AlignmentView | None:
@@ -76,9 +89,12 @@ def alignment_view(frame: pl.DataFrame, settings: Mapping[str, Any]) -> Alignmen
     sets = {s["name"]: s for s in settings["sets"]}
     data = {
         "measures": [[m, LABELS[m], _control(m), _kind(m)] for m in LABELS if _has(frame, m)],
+        "norm": norm_of(settings),
         "sets": [_set(frame, sets[name]) for name in sets],
     }
-    return AlignmentView(data, _notes(frame, settings), _summary(frame, sets))
+    summary = _summary(frame, sets, norm_of(settings))
+    views = distribution_views(frame, settings)
+    return AlignmentView(data, _notes(frame, settings), summary, views)
 
 
 def _has(frame: pl.DataFrame, measure: str) -> bool:
@@ -94,7 +110,7 @@ def _kind(measure: str) -> str:
     """Return whose a measure is: of a pair, of a pair each way, of a language, or of all."""
     if measure in WHOLE:
         return "all"
-    if measure in GEOMETRY:
+    if measure in (*GEOMETRY, *distribution.LANGUAGE_MEASURES):
         return "language"
     return "directed" if measure in DIRECTED else "pair"
 
@@ -209,8 +225,12 @@ def _notes(frame: pl.DataFrame, settings: Mapping[str, Any]) -> tuple[Markup, ..
     """Say what was read and how, what was left out, and in how many pairs chance is beaten."""
     unit, carrier = settings["unit"], settings["carrier"]
     how = f"{settings['pooling']} over the {'word' if unit == 'word' else 'text'}’s tokens"
-    head = Markup("One state a {}{}: {}, before the final norm; {}.").format(
-        unit, " in a carrier sentence" if carrier else "", how, settings["dtype"]
+    head = Markup("One state a {}{}: {}; {}. {}").format(
+        unit,
+        " in a carrier sentence" if carrier else "",
+        how,
+        settings["dtype"],
+        norm_words(settings),
     )
     notes = [head]
     for told in settings["sets"]:
@@ -220,6 +240,9 @@ def _notes(frame: pl.DataFrame, settings: Mapping[str, Any]) -> tuple[Markup, ..
         tail = f"; {', '.join(counts)}" if counts else ""
         of = count_text(told["items"], "item"), count_text(len(told["languages"]), "language")
         notes.append(text.format(isolated(told["name"]), *of, tail))
+    norm = norm_of(settings)
+    if norm is not None:
+        frame = frame.filter((pl.col("depth") != norm) | pl.col("depth").is_null())
     middle = pl.col("depth") == pl.col("depth").max().over("texts") // 2
     asked = frame.filter((pl.col("measure") == "accuracy") & middle)
     text = Markup(
@@ -231,8 +254,8 @@ def _notes(frame: pl.DataFrame, settings: Mapping[str, Any]) -> tuple[Markup, ..
     return (*notes, text.format(clear, count_text(asked.height, "direction")))
 
 
-def _summary(frame: pl.DataFrame, sets: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return pairs with the first language at the middle and the last depth."""
+def _summary(frame: pl.DataFrame, sets: Mapping[str, Mapping[str, Any]], norm: int | None) -> Table:
+    """Return pairs with the first language at the middle and the last depth, and after the norm."""
     known = {
         (r["texts"], r["depth"], r["measure"], r["source"], r["target"]): r
         for r in frame.filter(pl.col("measure").is_in([*SUMMARY, *_controls()])).to_dicts()
@@ -240,15 +263,15 @@ def _summary(frame: pl.DataFrame, sets: Mapping[str, Mapping[str, Any]]) -> Tabl
     rows = []
     for name, told in sets.items():
         depths = frame.filter((pl.col("texts") == name) & pl.col("depth").is_not_null())["depth"]
-        last = max(depths.to_list(), default=0)
+        last = max((depth for depth in depths.to_list() if depth != norm), default=0)
         first, *others = told["languages"]
         for code in others:
-            for depth in dict.fromkeys((last // 2, last)):
+            for depth in dict.fromkeys((last // 2, last, *(() if norm is None else (norm,)))):
                 cells = [_cell(known, (name, depth), m, first, code) for m in SUMMARY]
                 pair = f"{language_name(first)} – {language_name(code)}"
-                rows.append((pair, name, str(depth), *cells))
+                rows.append((pair, name, depth_text(depth, norm), *cells))
     head = ("Pair", "Texts", "Depth", *(LABELS[m] for m in SUMMARY))
-    caption = "Alignment at the middle and the last depth (95 %); behind the bar, the control"
+    caption = "Alignment at the middle and the last depths (95 %); behind the bar, the control"
     return Table(caption, head, tuple(rows), names=1)
 
 

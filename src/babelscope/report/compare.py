@@ -8,12 +8,14 @@ from typing import Any
 
 from markupsafe import Markup
 
+from babelscope.errors import SettingError
 from babelscope.portable import portable_command, portable_path
 from babelscope.report.compare_views import HEADS, panels, tables_of, verdict
 from babelscope.report.export import mark_folder, marked, write_forms
 from babelscope.report.figures import KINDS
 from babelscope.report.formats import check_formats
 from babelscope.report.html import asset, embed, policy, template, write_page
+from babelscope.report.inside_compare import NAMES, Inside, compare_inside, why_nothing
 from babelscope.report.names import (
     count_text,
     interval,
@@ -30,6 +32,7 @@ from babelscope.report.pairing import (
     Pair,
     Side,
     check_comparable,
+    has_answers,
     has_same_model,
     pairs,
     read_side,
@@ -45,32 +48,48 @@ NAMED = 4
 def write_comparison(
     first: Path, second: Path, out: Path | None, figures: str = "", tables: str = ""
 ) -> dict[str, object]:
-    """Compare two studies on the questions that both asked; returns what was written.
+    """Compare two studies on what both have; returns what was written.
 
-    The page goes to `out`, by default `second`/report/against-NAME of the first.
+    These are the questions that both asked, and the insides that both looked at: alignment, probes
+    and the lens. The page goes to `out`, by default `second`/report/against-NAME of the first.
 
     Raises:
-        SettingError: the studies do not measure the same, or a format is unknown.
+        SettingError: the studies do not measure the same, have nothing in common, or a format is
+            unknown.
         StoreError: a folder holds no study, or cannot be written to.
     """
     check_formats(figures, tables)
     a, b = read_side(first), read_side(second)
-    check_comparable(a, b)
-    found = pairs(a, b)
+    asked = has_answers(a), has_answers(b)
+    if all(asked):
+        check_comparable(a, b)
+    found = pairs(a, b) if all(asked) else ()
+    inside = compare_inside(a, b)
+    if not found and not inside.sections:
+        raise SettingError(
+            f"comparing {first} with {second}",
+            expected="something that both studies measured",
+            found=why_nothing(inside, asked),
+        )
     folder = out or second / "report" / f"against-{first.resolve().name}"
     page = folder / "index.html"
     for wanted, name in (("page", ""), (figures, "figures"), (tables, "tables")):
         if wanted:
             check_folder(folder / name)
-    write_page(page, render(a, b, found))
-    told: dict[str, object] = {"report": str(page), **counted(found)}
+    write_page(page, render(a, b, found, inside))
+    told: dict[str, object] = {"report": str(page), **(counted(found) if found else {})}
     if lacking := incomplete(a, b):
         told["unfinished"] = lacking
+    if inside.sections or inside.left:
+        counts: dict[str, object] = {key: len(own) for key, own in inside.matches.items()}
+        told["inside"] = counts | {"left out": len(inside.left)}
     if tables:
-        made, beside = tables_of(a, b, found), folder / "tables"
-        paths = write_forms(beside, marked(made, lacking), tables)
+        every, beside = tables_of(a, b, found) | inside.tables, folder / "tables"
+        paths = write_forms(beside, marked(every, lacking), tables)
         told["tables"] = [str(path) for path in (*paths, *mark_folder(beside, lacking))]
-    if figures:
+    if figures and not found:
+        told["figures"] = "none: figures for papers are drawn of answers alone"
+    if figures and found:
         told |= _write_figures(a, found, folder / "figures", figures, lacking)
     return told
 
@@ -108,11 +127,14 @@ def _handles() -> list[Any]:
     return [mark_handle(KINDS[kind], name) for kind, name in names.items()]
 
 
-def render(a: Side, b: Side, found: Sequence[Pair]) -> str:
+def render(a: Side, b: Side, found: Sequence[Pair], inside: Inside) -> str:
     """Return the page as text."""
     scripts = [asset("vendor/plotly-cartesian.min.js"), asset("templates/report.js")]
     drawn = {kind: panels(a, found, kind) for kind in HEADS}
     figures_ = {p.id: p.figure for group in drawn.values() for p in group}
+    figures_ |= {p.id: p.figure for section in inside.sections for p in section.panels}
+    asked = has_answers(a), has_answers(b)
+    answers = [*_sentences(a, found, "score"), *_sentences(a, found, "gain")] if found else []
     return template("compare.html.j2").render(
         policy=policy(scripts),
         scripts=[Markup(script) for script in scripts],
@@ -121,9 +143,12 @@ def render(a: Side, b: Side, found: Sequence[Pair]) -> str:
         measure=measure_name(a.tables.plan["main_measure"]),
         same=has_same_model(a, b),
         unfinished=incomplete(a, b),
-        answers=[*_sentences(a, found, "score"), *_sentences(a, found, "gain")],
+        answers=[*answers, *inside.sentences],
+        asked=asked,
+        inside=inside,
+        inside_names=NAMES,
         drawn=drawn,
-        tables=tables_of(a, b, found),
+        tables=tables_of(a, b, found) | inside.tables,
         figures_json=embed(figures_),
     )
 

@@ -14,7 +14,7 @@ from babelscope.report.names import (
     p_text,
     variant_name,
 )
-from babelscope.report.pairing import Pair, Side
+from babelscope.report.pairing import Pair, Side, has_answers
 from babelscope.report.tables import Variant, variants
 
 HEADS = {
@@ -64,9 +64,10 @@ def _table(a: Side, found: Sequence[Pair], kind: str, caption: str) -> Table:
 
 
 def apart(a: Side, b: Side) -> Table:
-    """Return what only one of the studies has: targets, models, and questions."""
+    """Return what only one of two studies with answers has: targets, models, and questions."""
     rows: list[Row] = []
-    for letter, own, other in (("A", a, b), ("B", b, a)):
+    both = has_answers(a) and has_answers(b)
+    for letter, own, other in (("A", a, b), ("B", b, a)) if both else ():
         rows += [
             (letter, "target", language_name(t), "")
             for t in own.tables.plan["targets"]

@@ -45,12 +45,15 @@ class Pair:
 
 
 def read_side(folder: Path) -> Side:
-    """Read a study with the scores of each question.
+    """Read a study with the scores of each question; one without questions has no cells.
 
     Raises:
-        StoreError: no study, or none with scores of questions.
+        StoreError: no study, or one with answers but without scores of questions.
     """
     tables = read_study(folder)
+    side = Side(folder, tables, {})
+    if not has_answers(side):
+        return side
     if tables.scores is None:
         raise StoreError(
             str(folder / "scores.parquet"),
@@ -59,6 +62,11 @@ def read_side(folder: Path) -> Side:
             remedy="run the study again with this version: its answers are kept",
         )
     return Side(folder, tables, question_cells(tables))
+
+
+def has_answers(side: Side) -> bool:
+    """Whether a study asked questions."""
+    return not side.tables.results.is_empty()
 
 
 def check_comparable(a: Side, b: Side) -> None:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from babelscope.report.alignment import AlignmentView, alignment_view
 from babelscope.report.cells import Table
 from babelscope.report.classification import MATRICES, Classification, classification
+from babelscope.report.depths import NORM_NAME, depth_text, norm_of
 from babelscope.report.figures import Panel
 from babelscope.report.names import (
     count_text,
@@ -44,12 +45,16 @@ class Parts:
     def figures(self) -> tuple[Panel, ...]:
         """All panels that are drawn by the common script."""
         curves = [panel for found in self.probing for panel in found.curves]
+        views = self.alignment.distributions if self.alignment else ()
+        curves += [panel for view in views for panel in (*view.cosines, *view.values)]
         return (*curves, *(p for _, found in self.classifications for p in found.figures))
 
     @property
     def tables(self) -> dict[str, Table]:
         """All tables by a short name."""
         found = {"alignment": self.alignment.summary} if self.alignment else {}
+        for place, view in enumerate(self.alignment.distributions if self.alignment else ()):
+            found |= {f"cosines_{place}": view.by_depth, f"values_{place}": view.by_language}
         for probed in self.probing:
             found |= {f"{probed.key}_best": probed.best, f"{probed.key}_depths": probed.numbers}
         for task, shown in self.classifications:
@@ -92,7 +97,8 @@ def answers(tables: Tables) -> Iterator[Answer]:
             name = TASKS.get(told["task"], told["task"])
             yield Answer(f"{name}: what carries over to other languages?", found, "tasks")
     if "alignment" in tables.parts:
-        found = tuple(_aligned(tables.parts["alignment"].frame))
+        part = tables.parts["alignment"]
+        found = tuple(_aligned(part.frame, norm_of(part.settings)))
         if found:
             yield Answer("Do translations lie close inside the model?", found, "alignments")
     if "probes" in tables.parts:
@@ -160,7 +166,7 @@ def _name(code: str) -> Markup:
     return isolated(language_name(code))
 
 
-def _aligned(frame: pl.DataFrame) -> Iterator[Markup]:
+def _aligned(frame: pl.DataFrame, norm: int | None) -> Iterator[Markup]:
     """Say at which depth translations are found best, beside chance and the first depth."""
     for texts in frame["texts"].unique(maintain_order=True):
         own = frame.filter((pl.col("texts") == texts) & pl.col("value").is_finite())
@@ -176,7 +182,7 @@ def _aligned(frame: pl.DataFrame) -> Iterator[Markup]:
         ).format(
             isolated(texts),
             share_text(best["value"]),
-            best["depth"],
+            depth_text(best["depth"], norm),
             share_text(means["value"][0]),
             share_text(float(chance) if isinstance(chance, float) else math.nan),
         )
@@ -187,6 +193,7 @@ def _readable(part: Part) -> Iterator[Markup]:
     for found in probing(part.frame, part.settings):
         if found.best.rows:
             row = found.best.rows[0]
-            yield Markup("{}: in {} best at depth {} with {}, the control {}.").format(
-                found.title, isolated(str(row[0])), str(row[1]), str(row[4]), str(row[5])
+            where = "after the final norm" if row[1] == NORM_NAME else f"at depth {row[1]}"
+            yield Markup("{}: in {} best {} with {}, the control {}.").format(
+                found.title, isolated(str(row[0])), where, str(row[4]), str(row[5])
             )

@@ -10,7 +10,8 @@ import polars as pl
 from markupsafe import Markup
 
 from babelscope.measure.probe_tables import tied_depths
-from babelscope.records import MISSING, Estimate
+from babelscope.records import MISSING, Estimate, depth_name
+from babelscope.report.depths import depth_text, norm_of, norm_words
 from babelscope.report.figures import Panel
 from babelscope.report.matrix import View
 from babelscope.report.names import (
@@ -47,14 +48,16 @@ SHOWN = (
 class Probing:
     """What the report shows of one task.
 
-    `views` are heat maps, a row a target and a cell a depth of `depths`; `curves` has a panel a
-    target; `best` and `numbers` are the tables behind them.
+    `views` are heat maps, a row a target and a cell a depth of `depths`, of which `norm` is that
+    after the final norm; `curves` has a panel a target; `best` and `numbers` are the tables behind
+    them.
     """
 
     key: str
     title: str
     notes: tuple[Markup, ...]
     depths: tuple[int, ...]
+    norm: int | None
     views: tuple[View, ...]
     curves: tuple[Panel, ...]
     best: Table
@@ -63,7 +66,7 @@ class Probing:
     @property
     def heads(self) -> tuple[tuple[str, str], ...]:
         """The columns of the heat maps: what the pointer shows, and what stands there."""
-        return tuple((f"depth {depth}", str(depth)) for depth in self.depths)
+        return tuple((depth_name(d, self.norm), depth_text(d, self.norm)) for d in self.depths)
 
 
 def probing(frame: pl.DataFrame, settings: Mapping[str, Any]) -> tuple[Probing, ...]:
@@ -85,19 +88,21 @@ def _task(
     rows = _chosen(frame)
     depths = tuple(sorted({depth for _, _, depth in rows if depth is not None}))
     targets = _targets(rows, told["source"])
+    norm = norm_of(settings)
     return Probing(
         key,
         f"{TASKS[told['task']].capitalize()}, {told['probe']} on {told['pooling']}",
         _notes(told, settings),
         depths,
+        norm,
         tuple(
-            View(f"{key}-{measure}", label, legend, heat(rows, measure, targets, depths))
+            View(f"{key}-{measure}", label, legend, heat(rows, measure, targets, depths, norm))
             for measure, label, legend in SHOWN
             if any(name == measure for name, _, _ in rows)
         ),
-        tuple(curve(f"{key}-curve-{n}", rows, t, depths) for n, t in enumerate(targets)),
-        _best(rows, targets, depths, told["source"]),
-        _numbers(rows, targets, depths),
+        tuple(curve(f"{key}-curve-{n}", rows, t, depths, norm) for n, t in enumerate(targets)),
+        _best(rows, targets, depths, told["source"], norm),
+        _numbers(rows, targets, depths, norm),
     )
 
 
@@ -123,9 +128,9 @@ def _targets(rows: Mapping[Key, Estimate], source: str) -> tuple[str, ...]:
 def _notes(told: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[Markup, ...]:
     train = told["train"]
     head = Markup(
-        "Probes ({}) are trained on {} {} in {}, on states before the final norm ({} over the "
-        "tokens, {}), and tested in every language on others; the strength is chosen by {}-fold "
-        "cross-validation in training."
+        "Probes ({}) are trained on {} {} in {}, on states ({} over the tokens, {}), and tested in "
+        "every language on others; the strength is chosen by {}-fold cross-validation in training. "
+        "{}"
     ).format(
         told["probe"],
         f"{train['items']:,}",
@@ -134,6 +139,7 @@ def _notes(told: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[Markup
         told["pooling"],
         settings["dtype"],
         told["folds"],
+        norm_words(settings),
     )
     if told["task"] in ("ner", "pos"):
         control = Markup(
@@ -165,7 +171,11 @@ def _left_out(facts: Mapping[str, Any]) -> Markup:
 
 
 def _best(
-    rows: Mapping[Key, Estimate], targets: Sequence[str], depths: Sequence[int], source: str
+    rows: Mapping[Key, Estimate],
+    targets: Sequence[str],
+    depths: Sequence[int],
+    source: str,
+    norm: int | None,
 ) -> Table:
     """Return each target's best depth, how sure it is, and what the depth best in training has."""
     trained = {d: rows["cv_accuracy", source, d].value for d in depths}
@@ -181,16 +191,16 @@ def _best(
             for (m, t, d), e in rows.items()
             if m == "best_share" and t == target and d is not None
         }
-        tied = ", ".join(map(str, sorted(tied_depths(shares)))) if shares else NO_DATA
+        tied = [depth_text(d, norm) for d in sorted(tied_depths(shares))] if shares else [NO_DATA]
         at = [rows.get((m, target, depth), MISSING) for m in ("accuracy", "control_accuracy")]
         gap = rows.get(("selectivity", target, depth), MISSING)
         base = [rows.get((m, target, None), MISSING) for m in BASELINES]
         lines.append(
             (
                 target_name(target),
-                str(depth),
+                depth_text(depth, norm),
                 share_text(shares.get(depth)),
-                tied,
+                ", ".join(tied),
                 *map(estimate_text, at),
                 f"{signed(gap.value)} ({interval(gap.low, gap.high, sign=True)})",
                 estimate_text(rows.get(("accuracy", target, chosen), MISSING)),
@@ -200,7 +210,7 @@ def _best(
         )
     head = (
         "Target", "Best depth", "Best in", "Depths that win 90 %", "Accuracy there (95 %)",
-        "Control there", "Selectivity", f"Accuracy at depth {chosen}, best in training",
+        "Control there", "Selectivity", f"Accuracy at {depth_name(chosen, norm)}, best in training",
         *(label.capitalize() for label in BASELINES.values()), "n",
     )  # fmt: skip
     caption = (
@@ -210,11 +220,13 @@ def _best(
     return Table(caption, head, tuple(lines), names=1)
 
 
-def _numbers(rows: Mapping[Key, Estimate], targets: Sequence[str], depths: Sequence[int]) -> Table:
+def _numbers(
+    rows: Mapping[Key, Estimate], targets: Sequence[str], depths: Sequence[int], norm: int | None
+) -> Table:
     lines = tuple(
         (
             target_name(target),
-            str(depth),
+            depth_text(depth, norm),
             *(estimate_text(rows.get((m, target, depth), MISSING)) for m, _, _ in SHOWN[:2]),
             estimate_text(rows.get(("control_accuracy", target, depth), MISSING)),
             signed(rows.get(("selectivity", target, depth), MISSING).value),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from babelscope.records import MISSING, Estimate
+from babelscope.records import MISSING, Estimate, depth_name
+from babelscope.report.depths import depth_axis
 from babelscope.report.figures import Panel
 from babelscope.report.matrix import Cell, style
 from babelscope.report.names import (
@@ -32,7 +33,11 @@ def target_name(target: str) -> str:
 
 
 def heat(
-    rows: Mapping[Key, Estimate], measure: str, targets: Sequence[str], depths: Sequence[int]
+    rows: Mapping[Key, Estimate],
+    measure: str,
+    targets: Sequence[str],
+    depths: Sequence[int],
+    norm: int | None = None,
 ) -> tuple[tuple[str, tuple[Cell, ...]], ...]:
     """Return the rows of a heat map: a target's name and its cells, one a depth."""
     write = signed if measure == "selectivity" else points
@@ -41,7 +46,7 @@ def heat(
         cells = []
         for depth in depths:
             value = rows.get((measure, target, depth), MISSING)
-            where = f"{target_name(target)}, depth {depth}"
+            where = f"{target_name(target)}, {depth_name(depth, norm)}"
             if not is_number(value.value):
                 cells.append(Cell(NO_DATA, f"{where}: {NO_DATA}", "", missing=True))
                 continue
@@ -52,16 +57,28 @@ def heat(
     return tuple(found)
 
 
-def curve(name: str, rows: Mapping[Key, Estimate], target: str, depths: Sequence[int]) -> Panel:
-    """Return accuracy by depth with its interval, the control, and the baselines as lines."""
+def curve(
+    name: str,
+    rows: Mapping[Key, Estimate],
+    target: str,
+    depths: Sequence[int],
+    norm: int | None = None,
+) -> Panel:
+    """Return accuracy by depth with its interval, the control, and the baselines as lines.
+
+    The depth after the final norm stands apart: no line leads to it.
+    """
     traces = []
     for measure, colour, dash in (
         ("accuracy", "@blue", "solid"),
         ("control_accuracy", "@orange", "dash"),
     ):
-        found = [rows.get((measure, target, depth), MISSING) for depth in depths]
         label = "accuracy" if measure == "accuracy" else "control"
-        traces.append(_line(depths, found, label, colour, dash))
+        for part in ([d for d in depths if d != norm], [d for d in depths if d == norm]):
+            found = [rows.get((measure, target, depth), MISSING) for depth in part]
+            names = [depth_name(depth, norm) for depth in part]
+            if part:
+                traces.append(_line(part, found, names, label, colour, dash))
     shapes, notes = [], []
     for measure, label in BASELINES.items():
         value = rows.get((measure, target, None), MISSING).value
@@ -78,7 +95,7 @@ def curve(name: str, rows: Mapping[Key, Estimate], target: str, depths: Sequence
             }
             notes.append(text | look)
     layout = {
-        "xaxis": {"title": "depth", "range": [depths[0] - 0.3, depths[-1] + 0.3]},
+        "xaxis": depth_axis(depths, norm),
         "yaxis": {"range": [0, 103], "tickvals": [0, 25, 50, 75, 100], "showgrid": True},
         "margin": {"l": 38, "r": 14, "t": 6, "b": 44},
         "shapes": shapes,
@@ -90,7 +107,12 @@ def curve(name: str, rows: Mapping[Key, Estimate], target: str, depths: Sequence
 
 
 def _line(
-    depths: Sequence[int], found: Sequence[Estimate], label: str, colour: str, dash: str
+    depths: Sequence[int],
+    found: Sequence[Estimate],
+    names: Sequence[str],
+    label: str,
+    colour: str,
+    dash: str,
 ) -> dict[str, Any]:
     def hundred(value: float) -> float | None:
         return round(value * 100, 2) if is_number(value) else None
@@ -116,8 +138,8 @@ def _line(
             "width": 0,
         },
         "hovertext": [
-            plain(f"depth {depth}: {label} {estimate_text(e)}")
-            for depth, e in zip(depths, found, strict=True)
+            plain(f"{name}: {label} {estimate_text(e)}")
+            for name, e in zip(names, found, strict=True)
         ],
         "hoverinfo": "text",
     }

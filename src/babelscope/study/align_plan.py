@@ -17,7 +17,9 @@ class AlignPlan:
     """What is aligned: texts, the languages that share them, and how a text becomes one state.
 
     Without `languages` a study's targets are meant. `limit` keeps the first items (0: all).
-    `maps` asks for PCA and t-SNE of a sample.
+    `maps` asks for PCA and t-SNE of a sample. At the depths of `distribution` it is told how the
+    states' values are distributed: all for an empty list, without one the first, the middle, the
+    last two and that after the final norm.
     """
 
     data: str
@@ -29,6 +31,7 @@ class AlignPlan:
     maps: bool = True
     seed: int = 0
     batch_tokens: int = 8192
+    distribution: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked before data and model are read."""
@@ -59,6 +62,14 @@ def align_plan(table: Table, folders: Mapping[str, str]) -> AlignPlan:
         maps=table.switch("maps", True),
         seed=table.integer("seed", 0, low=0),
         batch_tokens=table.integer("batch_tokens", 8192, low=1),
+        distribution=_distribution(table),
     )
     table.done()
     return plan
+
+
+def _distribution(table: Table) -> tuple[int, ...] | None:
+    """Return the depths given, () for an empty list, None without the key."""
+    if table.take("distribution") in (None, ()):
+        return () if "distribution" in table.names() else None
+    return table.integers("distribution", (0,), low=0)

@@ -11,16 +11,17 @@ import polars as pl
 from babelscope.data.bitext import Bitext, read_bitext, without
 from babelscope.identity import digest
 from babelscope.infer.hidden import HiddenText
-from babelscope.models.trunks import Trunk
+from babelscope.measure.distribution import Gain
+from babelscope.models.trunks import Trunk, norm_gain
 from babelscope.portable import portable_path
 from babelscope.study.align_plan import AlignPlan
-from babelscope.study.align_tables import States, alignment_table, map_sample
+from babelscope.study.align_tables import Depths, States, alignment_tables, map_sample
 from babelscope.study.cells import Progress
 from babelscope.study.hidden_step import keep_states
-from babelscope.study.inside import Made, planned_trunk, trunk_facts, write_made
+from babelscope.study.inside import Made, check_depths, planned_trunk, trunk_facts, write_made
 from babelscope.study.plan_records import ModelPlan
 
-VERSION = "1"
+VERSION = "2"
 """Raised whenever the same states may give other rows than before."""
 LONGEST_TEXT = 120
 
@@ -37,9 +38,8 @@ def align_step(
     Hidden states are kept in `store`; without one they are removed when the table is written. An
     interrupted call is continued by the next one.
     """
-    frame, settings = write_made(
-        out, store, lambda work: run_align(plan, model, (), work, progress)
-    )
+    made = write_made(out, store, lambda work: make_align(plan, model, (), work, progress))
+    frame, settings = made.frame, made.settings
     told = {"out": str(out), "rows": frame.height, "depths": settings["depths"]}
     return told | {"sets": [_told(s) for s in _sets(settings)]}
 
@@ -50,24 +50,39 @@ def run_align(
     targets: Sequence[str],
     store: Path,
     progress: Progress | None = None,
+) -> tuple[pl.DataFrame, dict[str, object]]:
+    """Return the table of alignment and what it was made from; arguments as `make_align`."""
+    made = make_align(plan, model, targets, store, progress)
+    return made.frame, made.settings
+
+
+def make_align(
+    plan: AlignPlan,
+    model: ModelPlan,
+    targets: Sequence[str],
+    store: Path,
+    progress: Progress | None = None,
 ) -> Made:
-    """Return the table of alignment and what it was made from.
+    """Return the table of alignment, what it was made from, and the values of single items.
 
     Without languages in the plan, `targets` are aligned. `store` keeps the hidden states.
 
     Raises:
-        DataError, SettingError: as `read_bitext`.
+        DataError, SettingError: as `read_bitext`, or a depth is not the model's.
         ModelError: the model cannot be loaded.
     """
     bitexts = read_bitext(
         plan.data, plan.languages or targets, plan.unit, carrier=plan.carrier, limit=plan.limit
     )
     trunk = planned_trunk(model)
-    frames, sets = [], []
+    depths = _depths(trunk, plan)
+    made, sets = [], []
     for bitext in bitexts:
         read, states, cut = _read(trunk, bitext, plan, store, progress)
-        frames.append(
-            alignment_table(read, states, seed=plan.seed, maps=plan.maps, progress=progress)
+        made.append(
+            alignment_tables(
+                read, states, depths=depths, seed=plan.seed, maps=plan.maps, progress=progress
+            )
         )
         sets.append(_set(read, plan) | {"truncated": cut})
     settings: dict[str, object] = {
@@ -78,9 +93,28 @@ def run_align(
         "carrier": plan.carrier,
         "pooling": plan.pooling,
         "seed": plan.seed,
+        "distribution": list(depths.told),
         "sets": sets,
     }
-    return pl.concat(frames), settings
+    frame, items = (pl.concat(frames) for frames in zip(*made, strict=True))
+    return Made(frame, settings, items)
+
+
+def _depths(trunk: Trunk, plan: AlignPlan) -> Depths:
+    """Return what is special at some depths of a model.
+
+    Raises:
+        SettingError: a depth is asked for that the model has not.
+    """
+    last, norm = trunk.depth, trunk.norm_depth
+    told = plan.distribution
+    if told is None:
+        usual = (0, last // 2, last - 1, last, *(() if norm is None else (norm,)))
+        told = tuple(dict.fromkeys(depth for depth in usual if depth >= 0))
+    told = tuple(sorted(set(told or range(trunk.depths))))
+    check_depths("distribution", told, trunk)
+    found = norm_gain(trunk)
+    return Depths(norm, Gain(*(x.numpy() for x in found)) if found else None, told)
 
 
 def _read(

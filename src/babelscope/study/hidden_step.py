@@ -68,7 +68,8 @@ def kept_states(
 ) -> Array:
     """Return the float32 states (depths, items, width) of texts by one pooling; see `keep_states`.
 
-    Depth 0 is the input of the first block, depth d the output of block d before the final norm.
+    Depth 0 is the input of the first block, depth d the output of block d before the final norm;
+    the last depth is that after the final norm, where the model has one.
     """
     kept = keep_states(trunk, texts, (pooling,), root, batch_tokens=batch_tokens, progress=progress)
     return kept[pooling].states
@@ -102,7 +103,7 @@ def keep_states(
     absent = [p for p in poolings if not finished(folders[p])]
     if absent:
         plan = plan_hidden(trunk, texts, absent, batch_tokens=batch_tokens)
-        shape = (trunk.depth + 1, len(texts), trunk.width)
+        shape = (trunk.depths, len(texts), trunk.width)
         form = np.dtype(FORMATS[store_as])
         with ExitStack() as stack:
             parts = {p: stack.enter_context(open_part(folders[p], shape, form)) for p in absent}

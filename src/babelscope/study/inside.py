@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
-from babelscope.errors import StoreError
+from babelscope.errors import SettingError, StoreError
 from babelscope.models.trunks import Trunk, load_trunk
 from babelscope.portable import portable_path
+from babelscope.records import BLOCK, NORM
 from babelscope.store import check_folder, check_writable, read_json, write_json
 from babelscope.study.output import write_frame
 from babelscope.study.plan_records import ModelPlan
 
-Made = tuple[pl.DataFrame, dict[str, object]]
-"""A table, and what it was made from."""
+
+class Made(NamedTuple):
+    """A table, what it was made from, and the values of single items where they are kept."""
+
+    frame: pl.DataFrame
+    settings: dict[str, object]
+    items: pl.DataFrame | None = None
 
 
 def write_made(out: Path, store: Path | None, make: Callable[[Path], Made]) -> Made:
@@ -27,12 +34,12 @@ def write_made(out: Path, store: Path | None, make: Callable[[Path], Made]) -> M
     """
     work = store or out.with_name(f".{out.name}.work")
     beside = check_outputs(out, work)
-    frame, settings = make(work)
-    write_frame(out, frame)
-    write_json(beside, settings)
+    made = make(work)
+    write_frame(out, made.frame)
+    write_json(beside, made.settings)
     if store is None:
         shutil.rmtree(work, ignore_errors=True)
-    return frame, settings
+    return made
 
 
 def check_outputs(out: Path, store: Path) -> Path:
@@ -88,11 +95,37 @@ def planned_trunk(model: ModelPlan) -> Trunk:
 
 
 def trunk_facts(trunk: Trunk) -> dict[str, object]:
-    """Return what the settings tell of a model."""
+    """Return what the settings tell of a model.
+
+    `depths` counts the states between blocks; `norm_depth` is the depth after the final norm.
+    """
     return {
         "model": portable_path(trunk.name),
         "fingerprint": trunk.fingerprint,
         "dtype": str(trunk.dtype).removeprefix("torch."),
         "causal": trunk.causal,
         "depths": trunk.depth + 1,
+        "norm_depth": trunk.norm_depth,
     }
+
+
+def check_depths(what: str, depths: Sequence[int], trunk: Trunk) -> None:
+    """Check that a model has these depths.
+
+    Raises:
+        SettingError: it has not; says which it has.
+    """
+    strange = [depth for depth in depths if not 0 <= depth < trunk.depths]
+    if not strange:
+        return
+    tail = "" if trunk.norm_depth is None else f", {trunk.norm_depth} after the final norm"
+    raise SettingError(
+        what, expected=f"0 to {trunk.depth}{tail}, as {trunk.name} has", found=str(strange[-1])
+    )
+
+
+def state_of(norm_depth: int | None) -> pl.Expr:
+    """Return the column that says of each depth whose states it holds; empty without a depth."""
+    is_norm = pl.lit(value=False) if norm_depth is None else pl.col("depth") == norm_depth
+    told = pl.when(pl.col("depth").is_null()).then(pl.lit(""))
+    return told.when(is_norm).then(pl.lit(NORM)).otherwise(pl.lit(BLOCK))

@@ -23,6 +23,7 @@ from babelscope.study import tables
 from babelscope.study.cells import Variant
 from babelscope.study.completion import COMPLETE
 from babelscope.study.design import design_words, study_design
+from babelscope.study.lens_items import lens_items
 from babelscope.study.lens_tables import lens_table
 from babelscope.study.materials import QA, Materials
 from babelscope.study.plan import StudyPlan
@@ -208,6 +209,7 @@ def write_outputs(out: Path, study: Study) -> None:
     maps = {name: found.columns for name, found in study.maps.items()}
     looked = (study.cells, study.seen, study.bases)
     write_frame(out / "lens.parquet", lens_table(plan, materials, maps, *looked))
+    write_frame(out / "lens_items.parquet", lens_items(plan, materials, maps, study.seen))
     write_frame(out / "quality.parquet", quality_table(plan, materials))
     write_jsonl(out / "samples.jsonl", study.samples)
     if study.grids is None:

@@ -14,7 +14,7 @@ from babelscope.languages import language
 from babelscope.measure.predictors import Pair, Predictor, predict_transfer
 from babelscope.models.loading import load_tokenizer
 from babelscope.portable import portable_path
-from babelscope.records import MISSING, Estimate
+from babelscope.records import BLOCK, MISSING, Estimate
 from babelscope.study.materials import QA
 from babelscope.study.output import write_frame
 from babelscope.study.plan import StudyPlan
@@ -124,8 +124,7 @@ def _alignment(frame: pl.DataFrame) -> Iterator[tuple[str, Values]]:
             continue
         means = own.group_by("depth").agg(pl.col("value").mean()).sort("depth")
         best = int(means["depth"][int(means["value"].arg_max() or 0)])
-        middle = int(means["depth"].max()) // 2  # type: ignore[arg-type]  # depths are whole
-        for place, depth in {"best": best, "middle": middle}.items():
+        for place, depth in {"best": best, "middle": _middle(own)}.items():
             values: Values = {}
             for row in own.filter(pl.col("depth") == depth).iter_rows(named=True):
                 values.setdefault((row["target"], row["source"]), row["value"])
@@ -140,13 +139,19 @@ def _probes(frame: pl.DataFrame) -> Iterator[tuple[str, Values]]:
         if trained.is_empty():
             continue
         best = int(trained["depth"][int(trained["value"].arg_max() or 0)])
-        middle = int(trained["depth"].max()) // 2  # type: ignore[arg-type]  # depths are whole
-        for place, depth in {"best": best, "middle": middle}.items():
+        for place, depth in {"best": best, "middle": _middle(trained)}.items():
             rows = own.filter((pl.col("measure") == "accuracy") & (pl.col("depth") == depth))
             values = {
                 (str(source), row["target"]): row["value"] for row in rows.iter_rows(named=True)
             }
             yield f"probe: {task}, {place} depth ({depth})", values
+
+
+def _middle(frame: pl.DataFrame) -> int:
+    """Return the middle of the depths between blocks; that after the final norm is beside them."""
+    blocks = frame.filter(pl.col("state") == BLOCK)
+    last = (blocks if blocks.height else frame)["depth"].max()
+    return int(last) // 2  # type: ignore[arg-type]  # depths are whole
 
 
 def _lens_shift(plan: StudyPlan, lens: pl.DataFrame) -> Values:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from babelscope.identity import digest
+from babelscope.identity import digest, item_digest
 from babelscope.infer.hidden import HiddenText
 from babelscope.infer.hidden_items import encode_texts
 from babelscope.measure.probe_models import Codes
@@ -26,10 +26,15 @@ ENCODED_AT_ONCE = 512
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One set's items with their states, and what happened to its texts."""
+    """One set's items with their states, and what happened to its texts.
+
+    `ids` and `digests` name the items and what they say, in their order.
+    """
 
     items: Items
     facts: dict[str, object]
+    ids: tuple[str, ...]
+    digests: tuple[str, ...]
 
 
 def read_states(
@@ -74,7 +79,8 @@ def read_states(
         "without_state": len(absent),
         "truncated": len({wanted[place].text for place in kept.truncated}),
     }
-    return Read(found, facts)
+    said = [item_digest((i.text, i.second, i.span, i.label)) for i in items]
+    return Read(found, facts, tuple(i.id for i in items), tuple(said))
 
 
 def _reader(kept: Kept, rows: Codes, parts: int) -> Callable[[int], Floats]:

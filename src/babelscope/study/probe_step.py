@@ -8,20 +8,31 @@ from pathlib import Path
 
 import polars as pl
 
-from babelscope.errors import SettingError
 from babelscope.measure.probe_tables import ProbeRow, probe_rows
 from babelscope.measure.probes import ProbeRun, ProbeSettings, probe
 from babelscope.models.trunks import Trunk
 from babelscope.portable import portable_path
 from babelscope.study.cells import Progress
-from babelscope.study.inside import Made, planned_trunk, trunk_facts, write_made
+from babelscope.study.inside import (
+    Made,
+    check_depths,
+    planned_trunk,
+    state_of,
+    trunk_facts,
+    write_made,
+)
 from babelscope.study.plan_records import ModelPlan
 from babelscope.study.probe_data import ALL, ProbeData, gather
+from babelscope.study.probe_items import probe_items
 from babelscope.study.probe_plan import ProbePlan, ProbeTask
 from babelscope.study.probe_states import Read, joined, read_states
 
-VERSION = "1"
+VERSION = "2"
 """Raised whenever the same states may give other rows than before."""
+COLUMNS = (
+    *("task", "probe", "pooling", "measure", "control", "depth", "state", "source", "target"),
+    *("value", "low", "high", "n"),
+)
 
 
 def probe_step(
@@ -36,9 +47,8 @@ def probe_step(
     Hidden states are kept in `store`; without one they are removed when the table is written. An
     interrupted call is continued by the next one.
     """
-    frame, settings = write_made(
-        out, store, lambda work: run_probe(plan, model, (), work, progress)
-    )
+    made = write_made(out, store, lambda work: make_probe(plan, model, (), work, progress))
+    frame = made.frame
     best = frame.filter(pl.col("measure") == "best_depth").select("task", "target", "value")
     accuracy = frame.filter(pl.col("measure") == "accuracy").drop("measure")
     best = best.with_columns(pl.col("value").cast(pl.Int64).alias("depth")).drop("value")
@@ -47,7 +57,7 @@ def probe_step(
     return {
         "out": str(out),
         "rows": frame.height,
-        "left_out_or_noted": _left_out(settings["tasks"]),
+        "left_out_or_noted": _left_out(made.settings["tasks"]),
         "best": told.select(columns).to_dicts(),
     }
 
@@ -69,8 +79,20 @@ def run_probe(
     targets: Sequence[str],
     store: Path,
     progress: Progress | None = None,
+) -> tuple[pl.DataFrame, dict[str, object]]:
+    """Return the table of the probes and what it was made from; arguments as `make_probe`."""
+    made = make_probe(plan, model, targets, store, progress)
+    return made.frame, made.settings
+
+
+def make_probe(
+    plan: ProbePlan,
+    model: ModelPlan,
+    targets: Sequence[str],
+    store: Path,
+    progress: Progress | None = None,
 ) -> Made:
-    """Return the table of the probes and what it was made from.
+    """Return the table of the probes, what it was made from, and the values of single items.
 
     Without targets in the plan, `targets` are tested beside each task's source. `store` keeps the
     hidden states.
@@ -82,18 +104,18 @@ def run_probe(
     asked = plan.targets or tuple(targets)
     data = [gather(task, asked) for task in plan.tasks]  # before the model: its faults come first
     trunk = planned_trunk(model)
-    frames, told = [], []
-    for task, found in zip(plan.tasks, data, strict=True):
-        frame, settings = _run_task(trunk, task, found, plan.batch_tokens, store, progress)
-        frames.append(frame)
-        told.append(settings)
+    made = [
+        _run_task(trunk, task, found, plan.batch_tokens, store, progress)
+        for task, found in zip(plan.tasks, data, strict=True)
+    ]
     whole: dict[str, object] = {
         "version": VERSION,
         **trunk_facts(trunk),
         "batch_tokens": plan.batch_tokens,
-        "tasks": told,
+        "tasks": [one.settings for one in made],
     }
-    return pl.concat(frames), whole
+    items = [one.items for one in made if one.items is not None]
+    return Made(pl.concat([one.frame for one in made]), whole, pl.concat(items))
 
 
 def _run_task(
@@ -103,12 +125,9 @@ def _run_task(
     batch_tokens: int,
     store: Path,
     progress: Progress | None,
-) -> tuple[pl.DataFrame, dict[str, object]]:
-    depths = task.depths or tuple(range(trunk.depth + 1))
-    if max(depths) > trunk.depth:
-        raise SettingError(
-            "depths", expected=f"0 to {trunk.depth}, as {trunk.name} has", found=str(max(depths))
-        )
+) -> Made:
+    depths = task.depths or tuple(range(trunk.depths))
+    check_depths("depths", depths, trunk)
     settings = ProbeSettings(depths, task.probe, seed=task.seed)
     codes = {label: n for n, label in enumerate(data.classes)}
     read = [
@@ -120,8 +139,13 @@ def _run_task(
     if data.source == ALL:
         asked.append(joined(tuple(asked)))
     run = probe(train.items, asked, settings, progress)
-    rows = probe_rows(run, train.items, data.source)
-    return _frame(rows, task, data.source), _told(task, data, run, train, tests)
+    frame = _frame(probe_rows(run, train.items, data.source), task, data.source)
+    items = probe_items(run, tests, task, data.source, trunk.norm_depth)
+    return Made(
+        frame.with_columns(state=state_of(trunk.norm_depth)).select(*COLUMNS),
+        _told(task, data, run, train, tests),
+        items,
+    )
 
 
 def _frame(rows: Sequence[ProbeRow], task: ProbeTask, source: str) -> pl.DataFrame:

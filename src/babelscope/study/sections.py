@@ -14,7 +14,8 @@ from babelscope.identity import digest
 from babelscope.models.folders import folder_fingerprint, resolve_folder
 from babelscope.records import Event
 from babelscope.store import read_json, write_json
-from babelscope.study.align_step import run_align
+from babelscope.study.align_step import VERSION as ALIGN_VERSION
+from babelscope.study.align_step import make_align
 from babelscope.study.cells import Progress
 from babelscope.study.classify_data import gather_sets
 from babelscope.study.classify_step import run_classify
@@ -23,7 +24,8 @@ from babelscope.study.inside import Made
 from babelscope.study.output import versions, write_frame
 from babelscope.study.plan import StudyPlan
 from babelscope.study.probe_data import gather
-from babelscope.study.probe_step import run_probe
+from babelscope.study.probe_step import VERSION as PROBE_VERSION
+from babelscope.study.probe_step import make_probe
 from babelscope.study.work import Watch
 
 NAMES = ("alignment", "probes", "classification")
@@ -59,16 +61,16 @@ def _sections(plan: StudyPlan) -> Iterator[Section]:
         yield Section(
             "alignment",
             "align",
-            _key(plan, align, bitexts),
-            lambda store, told: run_align(align, model, targets, store, told),
+            _key(plan, [ALIGN_VERSION, align], bitexts),
+            lambda store, told: make_align(align, model, targets, store, told),
         )
     if probe := plan.probe:
         data = [gather(task, probe.targets or targets) for task in probe.tasks]
         yield Section(
             "probes",
             "probe",
-            _key(plan, probe, data),
-            lambda store, told: run_probe(probe, model, targets, store, told),
+            _key(plan, [PROBE_VERSION, probe], data),
+            lambda store, told: make_probe(probe, model, targets, store, told),
         )
     if plan.classify:
         sets = [gather_sets(part, part.targets or targets) for part in plan.classify]
@@ -96,7 +98,7 @@ def _classified(plan: StudyPlan, store: Path, progress: Progress) -> Made:
         frame, settings = run_classify(part, plan.model, plan.targets, store, progress)
         frames.append(frame.with_columns(pl.lit(part.task).alias("task")))
         told.append(settings)
-    return pl.concat(frames), {"tasks": told}
+    return Made(pl.concat(frames), {"tasks": told})
 
 
 def do_sections(
@@ -124,16 +126,18 @@ def _make(section: Section, out: Path, watch: Watch, begun: Event) -> None:
     def told(done: int, of: int) -> None:
         watch(Event(begun.stage, begun.cell, done, of, begun.cells_done, begun.cells_total))
 
-    frame, settings = section.make(out / "store" / section.stage, told)
+    made = section.make(out / "store" / section.stage, told)
     # the settings go first and come last: their key says that the table is whole
     _forget(out, section.name)
-    write_frame(out / f"{section.name}.parquet", frame)
-    write_json(out / f"{section.name}.json", {**settings, "key": section.key})
+    if made.items is not None:
+        write_frame(out / f"{section.name}_items.parquet", made.items)
+    write_frame(out / f"{section.name}.parquet", made.frame)
+    write_json(out / f"{section.name}.json", {**made.settings, "key": section.key})
 
 
 def _forget(out: Path, name: str) -> None:
-    for suffix in ("json", "parquet"):
-        (out / f"{name}.{suffix}").unlink(missing_ok=True)
+    for ending in (".json", ".parquet", "_items.parquet"):
+        (out / f"{name}{ending}").unlink(missing_ok=True)
 
 
 def is_made(out: Path, section: Section) -> bool:

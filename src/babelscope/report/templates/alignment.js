@@ -38,9 +38,18 @@
     }));
   };
 
+  // The states after the final norm stand apart: no line leads to them.
+  const depthName = (depth) => (depth === all.norm ? "norm" : String(depth));
+  const between = (depths) => depths.map((_, i) => i).filter((i) => depths[i] !== all.norm);
+  const depthAxis = (depths) => {
+    const blocks = depths.filter((d) => d !== all.norm);
+    const step = Math.ceil(blocks.length / 7);
+    const shown = depths.filter((d) => d === all.norm || d % step === 0);
+    return { title: "depth", showgrid: false, tickvals: shown, ticktext: shown.map(depthName), range: [depths[0] - 0.2, depths[depths.length - 1] + 0.4] };
+  };
   const band = (s, depths, name) => {
     if (!s.low || !s.high) return [];
-    const held = depths.map((_, i) => i).filter((i) => known(s.low[i]) && known(s.high[i]));
+    const held = between(depths).filter((i) => known(s.low[i]) && known(s.high[i]));
     const back = [...held].reverse();
     return [{
       type: "scatter", mode: "lines", hoverinfo: "skip", line: { width: 0, color: "@" + name },
@@ -48,10 +57,22 @@
       fill: "toself", fillcolor: "@" + name + "-band",
     }];
   };
-  const curve = (s, depths, name, dash, who) => ({
-    type: "scatter", mode: "lines", x: depths, y: s.value || depths.map(() => null), connectgaps: false,
-    line: { color: "@" + name, width: 2, dash }, hovertemplate: `${who}, depth %{x}: %{y:.3~f}<extra></extra>`,
-  });
+  const curve = (s, depths, name, dash, who) => {
+    const held = between(depths), value = s.value || depths.map(() => null);
+    const few = held.some((i) => !known(value[i]));
+    const drawn = [{
+      type: "scatter", mode: few ? "lines+markers" : "lines", x: held.map((i) => depths[i]), y: held.map((i) => value[i]), connectgaps: few,
+      line: { color: "@" + name, width: 2, dash }, marker: { color: "@" + name, size: 5 }, hovertemplate: `${who}, depth %{x}: %{y:.3~f}<extra></extra>`,
+    }];
+    const last = depths.indexOf(all.norm);
+    if (last < 0 || !known(value[last])) return drawn;
+    const ends = s.low && s.high && known(s.low[last]) && known(s.high[last]);
+    return [...drawn, {
+      type: "scatter", mode: "markers", x: [depths[last]], y: [value[last]], marker: { color: "@" + name, size: 7, symbol: dash === "dot" ? "diamond-open" : "diamond" },
+      error_y: { type: "data", symmetric: false, array: [ends ? s.high[last] - value[last] : 0], arrayminus: [ends ? value[last] - s.low[last] : 0], color: "@" + name, thickness: 1.4, width: 0, visible: Boolean(ends) },
+      hovertemplate: `${who}, after the final norm: %{y:.3~f}<extra></extra>`,
+    }];
+  };
 
   const curves = (m) => {
     const grid = byId("alignment-curves");
@@ -73,10 +94,10 @@
       plot.setAttribute("aria-label", `${m.label}, ${p.name}, by depth; the numbers are in the table below the figure.`);
       const data = [];
       for (const [s, name, dash, who] of [[p.control, "muted", "dot", m.words], [p.back, "orange", "solid", "the other way"], [p.own, "blue", "solid", "measured"]]) {
-        if (s) data.push(...band(s, depths, name), curve(s, depths, name, dash, who));
+        if (s) data.push(...band(s, depths, name), ...curve(s, depths, name, dash, who));
       }
       draw(plot, { data, layout: {
-        margin: { l: 40, r: 8, t: 6, b: 42 }, xaxis: { title: "depth", showgrid: false },
+        margin: { l: 40, r: 8, t: 6, b: 42 }, xaxis: depthAxis(depths),
         yaxis: { range: [low - room, high + room], showgrid: true, nticks: 4 },
       } });
     }
@@ -106,7 +127,7 @@
         const head = add(row, "th");
         head.scope = "row";
         add(head, "bdi", p.name);
-        add(row, "td", String(depth));
+        add(row, "td", depthName(depth));
         add(row, "td", span(p.own, i));
         if (m.kind === "directed") add(row, "td", span(p.back, i));
         if (m.control) add(row, "td", span(p.control, i));
@@ -130,7 +151,7 @@
     const z = codes.map((a) => codes.map((b) => value(a, b)));
     const everywhere = Object.values(set().curves[m.key] || {}).flatMap((s) => s.value || []).filter(known);
     const ways = m.kind === "directed" ? ", from the row’s language to the column’s" : "";
-    byId("alignment-heat-title").textContent = `${m.label[0].toUpperCase()}${m.label.slice(1)} at depth ${depthAt()}${ways}`;
+    byId("alignment-heat-title").textContent = `${m.label[0].toUpperCase()}${m.label.slice(1)} ${depthAt() === all.norm ? "after the final norm" : `at depth ${depthAt()}`}${ways}`;
     const names = codes.map((c) => isolate(named(c)));
     const side = 6.6 * Math.max(...codes.map((c) => named(c).length));
     const places = codes.map((_, i) => i);
@@ -205,11 +226,11 @@
       ? ` PCA’s axes hold ${number(100 * first)} % and ${number(100 * second)} % of the variance of these points.`
       : " In t-SNE distances between groups mean nothing.";
     byId("alignment-sample").textContent =
-      `Depth ${map.depths[at]}. ${n} of ${map.all_items.toLocaleString("en")} items, drawn at random, in ${map.languages.length} languages; lines join translations.${axes} Each map is scaled to the same spread.`;
+      `${map.depths[at] === all.norm ? "After the final norm" : `Depth ${map.depths[at]}`}. ${n} of ${map.all_items.toLocaleString("en")} items, drawn at random, in ${map.languages.length} languages; lines join translations.${axes} Each map is scaled to the same spread.`;
   };
 
   const look = () => {
-    byId("alignment-depth-told").textContent = String(depthAt());
+    byId("alignment-depth-told").textContent = depthName(depthAt());
     heat(measure());
     dendrogram();
     plane();
