@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from statistics import median
+from typing import Any
+
 import polars as pl
 from markupsafe import Markup
 
+from babelscope.report.claims import (
+    Capacity,
+    capacities,
+    direction,
+    is_told,
+    needed_words,
+)
+from babelscope.report.lens_claims import OWN, OWN_WORDS, lens_p_words, tested
 from babelscope.report.names import (
     LENS_ROWS,
     POSITIONS,
@@ -14,7 +26,6 @@ from babelscope.report.names import (
     isolated,
     language_name,
     listed,
-    p_text,
     points,
     share_text,
     signed,
@@ -26,11 +37,10 @@ from babelscope.report.tables import (
     base_of,
     differences,
     final_steps,
-    is_sure,
     main_map,
     values,
 )
-from babelscope.report.words import NAMED, Answer, cell_name, more_questions
+from babelscope.report.words import NAMED, Answer, cell_name
 
 
 def overgeneration(tables: Tables) -> Answer:
@@ -40,7 +50,7 @@ def overgeneration(tables: Tables) -> Answer:
     harmed = [
         (key, row)
         for key, row in found.items()
-        if key in rows and is_sure(rows[key]) and rows[key]["difference"] < 0 and row["loss"] > 0
+        if key in rows and direction(rows[key]) < 0 and row["loss"] > 0
     ]
     base = [r["excess"] for k, r in found.items() if not k[1]]
     tuned = [r["excess"] for k, r in found.items() if k[1]]
@@ -49,7 +59,7 @@ def overgeneration(tables: Tables) -> Answer:
         loss = sum(r["loss"] for _, r in harmed) / len(harmed)
         grown = sum(min(max(r["grown"], 0.0), r["loss"]) for _, r in harmed) / len(harmed)
         text = Markup(
-            "Where tuning clearly harmed ({}), SQuAD F1 fell by {} points on average; "
+            "Where a loss is decided ({}), SQuAD F1 fell by {} points on average; "
             "over-generation that was not there before explains {} of them ({}). "
             "The largest part is {}, in {}."
         )
@@ -59,7 +69,7 @@ def overgeneration(tables: Tables) -> Answer:
         share, largest = share_text(grown / loss), share_text(row["share"])
         sentences.append(text.format(pairs, points(loss), points(grown), share, largest, name))
     elif found:
-        sentences.append(Markup("No loss of SQuAD F1 is clear: there is none to explain."))
+        sentences.append(Markup("No loss is decided: there is none to explain."))
     if base and tuned:
         text = Markup(
             "Words beyond the best prefix cost the base model {} points of SQuAD F1 on average "
@@ -102,8 +112,8 @@ def overgeneration_rows(tables: Tables) -> dict[CellKey, dict[str, float]]:
 
 def inside(tables: Tables) -> Answer:
     """Say what changed inside for the largest sure gain and the largest sure loss."""
-    shifts = final_steps(tables.lens).filter(
-        (pl.col("kind") == "difference")
+    shifts = final_steps(tested(tables.lens)).filter(
+        pl.col("kind").is_in(["difference", OWN])
         & pl.col("value").is_finite()
         & (pl.col("measure") == "mass")
         & (pl.col("map") == main_map(tables))
@@ -111,15 +121,14 @@ def inside(tables: Tables) -> Answer:
     if shifts.is_empty():
         return Answer("What changed inside?", (Markup("The study did not look inside."),), "inside")
     rows = differences(tables, tables.plan["main_measure"])
-    sure = [key for key, row in rows.items() if is_sure(row)]
     chosen = []
     for pick, sign in ((max, 1), (min, -1)):
-        cells = [key for key in sure if rows[key]["difference"] * sign > 0]
+        cells = [key for key, row in rows.items() if direction(row) == sign]
         if cells:
             chosen.append(pick(cells, key=lambda key: rows[key]["difference"]))
     sentences = [_inside(tables, shifts, key) for key in chosen]
     if not sentences:
-        sentences = [Markup("No score changed clearly; the curves below show the rest.")]
+        sentences = [Markup("No change of a score is decided; the curves below show the rest.")]
     return Answer("What changed inside?", tuple(sentences), "inside")
 
 
@@ -138,12 +147,21 @@ def _inside(tables: Tables, shifts: pl.DataFrame, key: CellKey) -> Markup:
     found = own["position"].unique().sort().to_list()
     position = "last" if "last" in found else found[0]
     where = POSITIONS.get(position, position)
-    own = own.filter((pl.col("position") == position) & (pl.col("p_value") < 0.05))
-    if own.is_empty():
-        return Markup("{}: no language’s mass changed clearly at any depth ({}).").format(
+    own = own.filter((pl.col("position") == position) & pl.col("clear"))
+    parts = [
+        Markup("{} {}").format(words, listed(told))
+        for kind, words in (("difference", "against the base"), (OWN, OWN_WORDS))
+        if (told := list(_moves(own.filter(pl.col("kind") == kind))))
+    ]
+    if not parts:
+        return Markup("{}: no change of a language’s mass is decided at any depth ({}).").format(
             name, where
         )
-    parts = []
+    return Markup("{} ({}): {}.").format(name, where, Markup("; ").join(parts))
+
+
+def _moves(own: pl.DataFrame) -> Iterator[Markup]:
+    """Yield the largest rise and the largest fall of the rows that are clear."""
     for verb, frame in (
         ("rose", own.filter(pl.col("value") > 0).sort("value", descending=True)),
         ("fell", own.filter(pl.col("value") < 0).sort("value")),
@@ -155,34 +173,59 @@ def _inside(tables: Tables, shifts: pl.DataFrame, key: CellKey) -> Markup:
             )
             span = interval(row["low"], row["high"], sign=True)
             mass = isolated(language_name(row["language"]))
-            value, depth, p = signed(row["value"]), row["depth"], p_text(row["p_value"])
-            parts.append(text.format(mass, verb, value, span, depth, p))
-    return Markup("{} ({}): {}.").format(name, where, listed(parts))
+            value, depth = signed(row["value"]), row["depth"]
+            yield text.format(mass, verb, value, span, depth, lens_p_words(row))
 
 
 def undecided(tables: Tables) -> Answer | None:
-    """Say which pairings stay open and how many more questions would decide them."""
-    rows = differences(tables, tables.plan["main_measure"])
-    open_rows = [(k, r, more_questions(r)) for k, r in rows.items() if not is_sure(r)]
-    if not open_rows:
-        return None
-    known = sorted(((e, k) for k, _, e in open_rows if e is not None), key=lambda x: (x[0], x[1]))
-    lead = Markup("{} of {} are not decided.")
-    sentences = [lead.format(len(open_rows), count_text(len(rows), "pairing"))]
-    near = [
-        Markup("{} ({})").format(
-            cell_name(tables, key),
-            f"about {extra:,} more" if extra else "enough for itself, not after correction",
-        )
-        for extra, key in known[:NAMED]
-    ]
-    if near:
+    """Say which pairings stay open and what would decide them, or that this design cannot."""
+    measure = tables.plan["main_measure"]
+    rows, limits = differences(tables, measure), capacities(tables, measure)
+    open_rows = {k: r for k, r in rows.items() if not is_told(r)}
+    sentences = []
+    if open_rows:
+        lead = Markup("{} of {} are not decided.")
+        sentences.append(lead.format(len(open_rows), count_text(len(rows), "pairing")))
+        sentences += _prices(tables, open_rows, limits)
+    least = [r["smallest_gain"] for r in rows.values() if is_number(r["smallest_gain"])]
+    if least:
         text = Markup(
-            "If the differences are as large as they look, more questions would decide, with 80 % "
-            "power and before correction: {}."
+            "The smallest gain that this design would find with 80 % power, after correction for "
+            '{}: <span class="num">{}</span> points in the middle pairing (<span class="num">{} to '
+            "{}</span>)."
         )
-        sentences.append(text.format(listed(near)))
-    if unknown := len(open_rows) - len(known):
+        pairs = count_text(len(rows), "pairing")
+        sizes = (median(least), min(least), max(least))
+        sentences.append(text.format(pairs, *(points(x) for x in sizes)))
+    return Answer("What stays open?", tuple(sentences), "gains") if sentences else None
+
+
+def _prices(
+    tables: Tables,
+    rows: dict[CellKey, dict[str, Any]],
+    limits: dict[tuple[str, str], Capacity],
+) -> Iterator[Markup]:
+    """Yield what would decide the open rows: none by a design that cannot, else the nearest."""
+    blind = {
+        k: limits[k[0], k[2]]
+        for k in rows
+        if (k[0], k[2]) in limits and not limits[k[0], k[2]].decides
+    }
+    if blind:
+        many = "any of them" if len(blind) == len(rows) else f"{len(blind)} of them"
+        text = Markup("This design cannot decide {}: {}. Ask more contexts, or run more seeds.")
+        yield text.format(many, next(iter(blind.values())).words)
+    known = {k: r for k, r in rows.items() if k not in blind and is_number(r["questions_needed"])}
+    near = sorted(known, key=lambda k: (known[k]["questions_needed"] / max(known[k]["n"], 1), k))
+    named = [
+        Markup("{} ({})").format(cell_name(tables, key), needed_words(rows[key]))
+        for key in near[:NAMED]
+    ]
+    if named:
+        yield Markup(
+            "If the differences are as large as they look, this would decide, with 80 % power and "
+            "after correction, each for its part of the doubt: {}."
+        ).format(Markup("; ").join(named))
+    if unknown := len(rows) - len(blind) - len(known):
         text = Markup("For {} of them the difference is too near to zero to name a number.")
-        sentences.append(text.format("all" if not known else unknown))
-    return Answer("What stays open?", tuple(sentences), "gains")
+        yield text.format("all" if unknown == len(rows) else unknown)
