@@ -133,7 +133,7 @@ def _count(trials: list[Trial], others: list[Trial]) -> Markup:
         )
     base = _falls(others)
     p = fisher_p((fell, base), (len(trials), len(others)))
-    told = "which differs" if p < LEVEL else "which does not differ"
+    told = "which differs" if p < LEVEL else "of which no difference is shown"
     tail = Markup(
         "; where they did not rise, in <strong>{}</strong> of {}, {} (Fisher’s exact {})."
     )

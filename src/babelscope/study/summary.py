@@ -22,8 +22,9 @@ CORRECTED = ("p_holm", "p_adapters_holm")
 def study_summary(folder: Path) -> Found:
     """Return the main measure, a row a recipe and target, and the cost of each stage.
 
-    A row holds the base's score, the leading source with its score, gain and corrected p-values
-    (of tuning, and of these adapters), and the sources that it does not beat; scores are 0-1. There are no rows where nothing was answered.
+    A row holds the base's score, the leading source with its score, gain and corrected p-values (of
+    tuning, and of these adapters), and the sources that it does not beat; scores are 0-1. There are
+    no rows where nothing was answered.
     `sample` tells how many questions a target has from how many contexts, see `study.design`.
 
     Raises:
