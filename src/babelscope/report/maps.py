@@ -9,7 +9,7 @@ import polars as pl
 from markupsafe import Markup
 
 from babelscope.report.cells import Number, Row, Table, number
-from babelscope.report.lens_claims import lens_p_words, tested
+from babelscope.report.lens_claims import about_tuning, tested
 from babelscope.report.names import (
     LENS_ROWS,
     NO_DATA,
@@ -17,6 +17,7 @@ from babelscope.report.names import (
     interval,
     is_number,
     language_name,
+    p_text,
     points,
     share_text,
     signed,
@@ -152,6 +153,8 @@ def comparison(tables: Tables) -> Table:
         "Mass at the last prompt token, points of probability (95 %), at the middle and the last "
         "depth, over the languages that both maps hold"
     )
+    if not about_tuning(tables.lens):
+        caption += "; p of these adapters only"
     heads = (f"by {name}" for name in names)
     return Table(caption, ("Model", "Target", "Depth", "Largest", *heads, "Maps agree"), rows)
 
@@ -171,7 +174,7 @@ def _told(row: dict[str, Any] | None, what: str) -> Number:
     text = f"{language_name(row['language'])} {write(row['value'])} ({span})"
     parts = [(name, row[name or "value"]) for name in ("", "low", "high", "n", "language")]
     if what != "most":
-        text = f"{text}, {lens_p_words(row)}"
+        text = f"{text}, {p_text(row['p'])}"
         parts.append(("p, corrected", row["p"]))
     return Number(text, tuple(parts))
 
