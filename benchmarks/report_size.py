@@ -208,9 +208,7 @@ def _comparisons(means: pl.DataFrame) -> pl.DataFrame:
     }  # fmt: skip
     frame = frame.with_columns(pl.lit(v).alias(k) for k, v in fixed.items())
     p_holm = holm(frame["p_value"].to_numpy())
-    return frame.with_columns(
-        pl.Series("p_holm", p_holm), pl.Series("p_adapters_holm", p_holm)
-    )
+    return frame.with_columns(pl.Series("p_holm", p_holm), pl.Series("p_adapters_holm", p_holm))
 
 
 def _lens(rng: np.random.Generator) -> pl.DataFrame:

@@ -179,7 +179,9 @@ def test_inside_names_the_language_that_fell(tables: Tables) -> None:
     said = text(explain.inside(tables).sentences)
     assert "the mass of Bengali fell most, by −12.0 (−14.0 to −10.0)" in said
     assert "at depth 5 (p = 0.004" in said
-    assert "Greek after tuning on Odia: no change of a language’s mass is decided at any depth" in said
+    assert (
+        "Greek after tuning on Odia: no change of a language’s mass is decided at any depth" in said
+    )
 
 
 def test_open_pairings_and_their_price(tables: Tables) -> None:

@@ -107,8 +107,8 @@ class Contrasts:
 def contrasts(tables: Tables) -> Contrasts:
     """Return all contrasts that the study's scores of questions allow.
 
-    Both sides are paired question by question and seed by seed; contexts are resampled and
-    flipped together. Pairs beyond the first `MOST_PAIRS` of a kind are left out.
+    Both sides are paired question by question and seed by seed; contrasts of a kind are
+    compared together. Pairs beyond the first `MOST_PAIRS` of a kind are left out.
     """
     rivals = list(rival_sources(tables))[:MOST_PAIRS]
     named = list(group_pairs(tables))[:MOST_PAIRS]

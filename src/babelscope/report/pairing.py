@@ -121,7 +121,7 @@ def _questions(frame: pl.DataFrame) -> pl.DataFrame:
 def pairs(a: Side, b: Side) -> tuple[Pair, ...]:
     """Return every score, then every gain over the own base, that both studies have.
 
-    Differences are B minus A on shared questions, their contexts resampled and flipped together;
+    Differences are B minus A on shared questions, whole contexts being drawn;
     seeds that both have are paired, of others the means.
     """
     scores = [p for key in _keys(a, b) if (p := _score(a, b, key))]
