@@ -170,7 +170,7 @@ def best(
     sources: Sequence[tuple[str, str, str]], targets: Sequence[str], seeds: int
 ) -> pl.DataFrame:
     """Return a winner for Odia, of these adapters only with one seed; ties elsewhere."""
-    first, second = sources[0][0], sources[1][0]
+    first, second = sources[0][0], sources[min(1, len(sources) - 1)][0]
     rows = [
         {
             "recipe": "default",

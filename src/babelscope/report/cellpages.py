@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -157,9 +158,15 @@ def _gain(row: dict[str, Any] | None, capacity: Capacity | None) -> tuple[str, .
 
 
 def _needed(row: dict[str, Any], capacity: Capacity | None) -> str:
-    decided = {TUNING: "decided", ADAPTERS: "decided for these adapters only"}
-    told = needed_words(row, capacity)
-    return decided.get(claim(row), told[:1].upper() + told[1:])
+    decided = {TUNING: "decided", ADAPTERS: "decided, these adapters only"}
+    if claim(row) in decided or (capacity is not None and not capacity.decides):
+        return decided.get(claim(row), needed_words(row, capacity))
+    parts = [
+        f"{math.ceil(row[name]):,} {noun}"
+        for name, noun in (("questions_needed", "questions"), ("seeds_needed", "seeds"))
+        if is_number(row[name])
+    ]
+    return ", ".join(parts) or "unknown"
 
 
 def _shares(

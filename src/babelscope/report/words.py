@@ -282,8 +282,8 @@ def self_tuning(tables: Tables) -> Answer:
     verbs = {
         "helped": "Tuning on {} helps {}: {} points ({}).",
         "harmed": "Tuning on {} harms {}: {} points ({}).",
-        "gained": "These adapters, tuned on {}, gained in {}: {} points ({}, another run might not).",
-        "lost": "These adapters, tuned on {}, lost in {}: {} points ({}, another run might not).",
+        "gained": "These adapters, tuned on {}, gained in {}: {} points ({}, not of another run).",
+        "lost": "These adapters, tuned on {}, lost in {}: {} points ({}, not of another run).",
     }
     for key, row in rows.items():
         if not same_language(source_language(tables, key[1]), key[2]):
