@@ -144,7 +144,11 @@ def test_a_cell_opens_by_a_click_with_the_numbers_of_the_tables(
     )
     wanted = f"{points(gain['difference'])} ({points(gain['low'])} to {points(gain['high'])})"
     assert row[3] == wanted.replace("-", "−")
-    assert row[4:] == ["<\u00a00.001", f"{gain['p_holm']:.3f}", "decided", str(gain["n"])]
+    # a single seed: nothing is said of tuning
+    corrected, n = f"{gain['p_adapters_holm']:.3f}", str(gain["n"])
+    assert row[4:] == [
+        "<\u00a00.001", "one seed", corrected, "decided, these adapters only", n
+    ]  # fmt: skip
     for caption, prefix in (("Causes", "cause_"), ("Reasons of stopping", "stop_")):
         rows = table(page, caption)
         shares = [float(r[2]) for r in rows]

@@ -126,37 +126,6 @@ def views(tables: Tables, parts: Sequence[Share] | None = None) -> tuple[View, .
 
     `parts` are those of `common.shares_of_gains`, made here if they are not given.
     """
-    measure = tables.plan["main_measure"]
-    name = measure_name(measure)
-    score, gain, sure = (
-        {key: text for key, text in cells.items() if text is not None}
-        for cells in (_scores(tables), _gains(tables), _sure(tables))
-    )
-    found = (
-        ("score", "Score", f"{name}, points of 100; deeper blue is higher.", score, True),
-        (
-            "gain",
-            "Gain",
-            f"{name} minus the base model, points; blue gained, orange lost.",
-            gain,
-            False,
-        ),
-        (
-            "sure",
-            "Corrected significance",
-            "▲ tuning helped, ▼ harmed, with Holm’s p below 0.05 over seeds and contexts; △ these "
-            "adapters gained, ▽ lost, over contexts alone; · undecided.",
-            sure,
-            False,
-        ),
-        (
-            "efficiency",
-            "Transfer efficiency",
-            "Score here as a percentage of the same model’s score in its source language.",
-            _efficiencies(tables),
-            False,
-        ),
-    )
     shares = shares_of_gains(tables) if parts is None else parts
     own = _own_view(tables, shares)
     places = tuple(range(len(variants(tables))))
@@ -169,13 +138,34 @@ def views(tables: Tables, parts: Sequence[Share] | None = None) -> tuple[View, .
             _rows(tables, cells, with_base=base),
             places if base else places[bases:],
         )
-        for key, label, legend, cells, base in found
+        for key, label, legend, cells, base in _readings(tables)
         if any(not cell.missing for cell in cells.values())
     ]
     if own is not None:
         at = next((i for i, view in enumerate(shown) if view.key == "sure"), len(shown))
         shown.insert(at, replace(own, places=(*own.places, *places[bases:])))
     return tuple(shown)
+
+
+Reading = tuple[str, str, str, dict[CellKey, Cell], bool]
+"""A view's key, label, legend and cells, and whether models before tuning have rows."""
+
+
+def _readings(tables: Tables) -> tuple[Reading, ...]:
+    """Return what the views but that of own parts hold, in their order."""
+    name = measure_name(tables.plan["main_measure"])
+    gain = f"{name} minus the base model, points; blue gained, orange lost."
+    sure = (
+        "▲ tuning helped, ▼ harmed, with Holm’s p below 0.05 over seeds and contexts; △ these "
+        "adapters gained, ▽ lost, over contexts alone; · undecided."
+    )
+    share = "Score here as a percentage of the same model’s score in its source language."
+    return (
+        ("score", "Score", f"{name}, points of 100; deeper blue is higher.", _scores(tables), True),
+        ("gain", "Gain", gain, _gains(tables), False),
+        ("sure", "Corrected significance", sure, _sure(tables), False),
+        ("efficiency", "Transfer efficiency", share, _efficiencies(tables), False),
+    )
 
 
 def _own_view(tables: Tables, shares: Sequence[Share]) -> View | None:
