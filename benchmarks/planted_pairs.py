@@ -129,7 +129,8 @@ def main() -> None:
         print(
             f"\n{target} <- {other} ({kind}), tuned on {target}, {len(tuned)} seeds: interference "
             f"{np.nanmean(base[0]):.3f} -> {np.nanmean(pulled):.3f}, difference {told.value:+.3f} "
-            f"({told.low:+.3f} to {told.high:+.3f}), p {change_of.p_value:.3f}, n {told.n}"
+            f"({told.low:+.3f} to {told.high:+.3f}), p {change_of.p_value:.3f} (these adapters "
+            f"{change_of.p_adapters:.3f}), n {told.n}"
         )
         columns = language_map.columns
         masses = lens_differences(
@@ -149,7 +150,8 @@ def main() -> None:
                 start, change_by, low, high = 100 * np.array([start, row.value, row.low, row.high])
                 print(
                     f"  {name} of {other}, depth {row.depth}: {start:6.2f} % {change_by:+6.2f} "
-                    f"points ({low:+.2f} to {high:+.2f}), p {row.p_value:.4f}"
+                    f"points ({low:+.2f} to {high:+.2f}), p {row.p_value:.4f} (these adapters "
+                    f"{row.p_adapters:.4f})"
                 )
 
 

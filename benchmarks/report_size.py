@@ -199,14 +199,16 @@ def _comparisons(means: pl.DataFrame) -> pl.DataFrame:
     frame = both.select(
         "recipe", "source", "target", "measure", "step",
         change.alias("difference"), (change - half).alias("low"), (change + half).alias("high"),
-        p.alias("p_value"),
+        p.alias("p_value"), p.alias("p_adapters"),
     )  # fmt: skip
     fixed = {
         "task": "qa", "n": QUESTIONS, "seeds": len(SEEDS), "seed_sd": 0.01, "same_sign": 1.0,
-        "questions_needed": 812.5,
+        "questions_needed": 812.5, "seeds_needed": 5.5, "smallest_gain": 0.04,
+        "se_contexts": 0.01, "se_seeds": 0.01, "df": 12.0,
     }  # fmt: skip
     frame = frame.with_columns(pl.lit(v).alias(k) for k, v in fixed.items())
-    return frame.with_columns(pl.Series("p_holm", holm(frame["p_value"].to_numpy())))
+    p_holm = holm(frame["p_value"].to_numpy())
+    return frame.with_columns(pl.Series("p_holm", p_holm), pl.Series("p_adapters_holm", p_holm))
 
 
 def _lens(rng: np.random.Generator) -> pl.DataFrame:
@@ -223,7 +225,7 @@ def _lens(rng: np.random.Generator) -> pl.DataFrame:
         grid = grid.join(pl.DataFrame({name: axes[name]}), how="cross")
     values = rng.dirichlet(np.ones(17), grid.height // 17).ravel()
     kinds = []
-    for kind in ("value", "difference"):
+    for kind in ("value", "difference", "own"):
         shift = values if kind == "value" else rng.normal(0, 0.05, grid.height)
         half = np.abs(rng.normal(0.02, 0.005, grid.height))
         p = np.full(grid.height, np.nan) if kind == "value" else rng.uniform(0, 1, grid.height)
@@ -234,6 +236,7 @@ def _lens(rng: np.random.Generator) -> pl.DataFrame:
                 pl.Series("low", shift - half),
                 pl.Series("high", shift + half),
                 pl.Series("p_value", p),
+                pl.Series("p_adapters", p),
             )
         )
     owner = pl.col("owner").str.split(" ")

@@ -19,6 +19,7 @@ from babelscope.study.lens_tables import _steps
 from babelscope.study.output import MAP_QUALITY
 from babelscope.study.plan import plan_of
 from babelscope.study.run import run_study
+from babelscope.study.tables import DOUBTS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 NAME = re.compile(r"`([^`]+)`")
@@ -130,7 +131,7 @@ def test_the_measures_with_a_gain_are_marked(done: Path) -> None:
     frame = pl.read_parquet(done / "comparisons.parquet")
     assert written(frame) == marked
     columns = told("metrics.md", "Comparisons")
-    assert columns == {"seed_sd", "same_sign", "questions_needed"}
+    assert columns == set(DOUBTS)
     assert columns <= set(frame.columns)
 
 

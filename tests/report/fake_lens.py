@@ -37,7 +37,7 @@ def _rows(
         (after | {"kind": "value"}, base + change, math.nan),
         (after | {"kind": "difference"}, change, p),
     ):
-        ends = {"value": value, "low": value - width, "high": value + width, "p_value": chance}
+        ends = {"value": value, "low": value - width, "high": value + width, "p_adapters": chance}
         rows.append(common | head | ends)
     return rows
 
@@ -62,7 +62,7 @@ def _signals(depth: int) -> Iterator[Row]:
                 yield from _rows(added, 0.005, map="counted", **place | {"measure": step})
 
 
-def more_lens() -> pl.DataFrame:
+def more_lens(seeds: int = 1) -> pl.DataFrame:
     """Return entropy, next token, golds, a second map, block steps, a contest, an earlier step."""
     rows = [row for depth in range(7) for row in _signals(depth)]
     for depth in range(7):
@@ -70,4 +70,6 @@ def more_lens() -> pl.DataFrame:
         rows += _rows(0.06 * depth + 0.05, 0.011, step=15, **early)[1:]
     count = {"measure": "equal_golds", "depth": 0, "language": "ben_Beng"}
     rows += _rows(3.0, 0.0, width=0.0, **count)[:1]
-    return pl.DataFrame(rows)
+    # one seed says nothing of tuning
+    p = pl.col("p_adapters") if seeds > 1 else pl.lit(math.nan)
+    return pl.DataFrame(rows).with_columns(p.alias("p_value"))

@@ -60,23 +60,23 @@ def test_every_cell_has_the_numbers_of_the_tables(tables: Tables, pages: dict[st
             if (source, target) == MISSING_CELL:
                 assert [row[2] for row in page["measures"]] == ["no data"] * len(page["measures"])
                 continue
-            for place, base, tuned, gain, p, holm, needed, n in page["measures"]:
+            for place, base, tuned, gain, p, holm, adapters, needed, n in page["measures"]:
                 measure = MEASURES[place]
                 assert base == spans(scores["", target, measure], "value")
                 assert tuned == spans(scores[source, target, measure], "value")
                 assert n == str(QUESTIONS)
                 if measure != "mlqa_f1":  # the only one that the study compared
-                    assert (gain, p, holm, needed) == ("not compared", "—", "—", "—")
+                    assert (gain, p, holm, adapters, needed) == ("not compared", *["—"] * 4)
                     continue
                 row = gains[source, target]
                 seen += 1
                 assert gain == spans(row, "difference", sign=True)
-                digits = 3 if row["p_value"] < 0.1 else 2
-                assert p in (
-                    f"{row['p_value']:.{digits}f}",
-                    "<\u00a00.001",
-                )
-                assert (needed == "decided") == (row["p_holm"] < 0.05)
+                for said, number in ((p, row["p_adapters"]), (adapters, row["p_adapters_holm"])):
+                    digits = 3 if number < 0.1 else 2
+                    assert said in (f"{number:.{digits}f}", "<\u00a00.001")
+                assert holm == "one seed"
+                decided = needed == "decided, these adapters only"
+                assert decided == (row["p_adapters_holm"] < 0.05)
     assert seen == len(SOURCES) * len(TARGETS) - 1
 
 
@@ -109,7 +109,7 @@ def test_the_price_of_an_open_cell_is_told(pages: dict[str, Any]) -> None:
     page = pages["cells"]["default"]["ru-nllb"]["eng_Latn"]
     row = next(r for r in page["measures"] if MEASURES[r[0]] == "mlqa_f1")
     # (.4 / .021)^2 x 10 = 3,628 needed, 40 asked
-    assert row[6] == "about 3,588 more"
+    assert row[7] == "3,629 questions"
 
 
 @pytest.mark.parametrize(

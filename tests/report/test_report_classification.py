@@ -24,7 +24,7 @@ def fake() -> tuple[pl.DataFrame, dict[str, object]]:
             "model": model, "method": "full", "source": "eng_Latn", "target": target, "against": "",
             "measure": measure, "value": value, "low": value - 0.02, "high": value + 0.02,
             "n": 0 if math.isnan(value) else 900, "seeds": 1, "p_value": math.nan,
-            "p_holm": math.nan, "reason": "",
+            "p_holm": math.nan, "p_adapters": math.nan, "p_adapters_holm": math.nan, "reason": "",
         }  # fmt: skip
         rows.append(row | more)
 
@@ -39,9 +39,16 @@ def fake() -> tuple[pl.DataFrame, dict[str, object]]:
             add(model, target, "efficiency_accuracy", value / 0.7, reason=reason)
             add(model, target, "tokens_to_source", 1.5)
             add(model, target, "overlap", 0.2)
-        add(model, "arb_Arab", "difference_accuracy", -0.11, against="eng_Latn", p_holm=0.001)
+        add(
+            model,
+            "arb_Arab",
+            "difference_accuracy",
+            -0.11,
+            against="eng_Latn",
+            p_adapters_holm=0.001,
+        )
         add(model, "", "spearman_tokens_to_source", -0.5)
-    add(BLOOM, "arb_Arab", "model_difference_accuracy", 0.1, against=MBERT, p_holm=0.02)
+    add(BLOOM, "arb_Arab", "model_difference_accuracy", 0.1, against=MBERT, p_adapters_holm=0.02)
     settings: dict[str, object] = {
         "task": "nli", "targets": list(TARGETS), "split": "even rows train, odd rows test",
         "dev": "every 5th context", "beside_paper": True, "subword_rule": "",

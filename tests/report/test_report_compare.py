@@ -21,6 +21,13 @@ from babelscope.report.pairing import Pair, check_comparable, pairs, read_side
 
 Change = Callable[[pl.DataFrame], pl.DataFrame]
 CELL = ("default", "or", "ory_Orya")
+UNDECIDED = {
+    "B higher": 0,
+    "A higher": 0,
+    "B higher, these adapters only": 0,
+    "A higher, these adapters only": 0,
+    "undecided": 17,
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +53,10 @@ def compared(first: Path, second: Path) -> dict[tuple[str, tuple[str, str, str]]
 
 
 def planted(frame: pl.DataFrame) -> pl.DataFrame:
-    """Shuffle the rows, drop context c9, and raise Odia tuned on Odia by .25 in seed 1 alone."""
+    """Shuffle the rows, drop context c9, and lower Odia tuned on Odia by .25 in seed 1 alone."""
     here = (pl.col("source") == "or") & (pl.col("target") == "ory_Orya") & (pl.col("seed") == 1)
-    raised = pl.when(here).then(pl.col("mlqa_f1") + 0.25).otherwise(pl.col("mlqa_f1"))
-    kept = frame.filter(pl.col("context_id") != "c9").with_columns(mlqa_f1=raised)
+    lower = pl.when(here).then(pl.col("mlqa_f1") - 0.25).otherwise(pl.col("mlqa_f1"))
+    kept = frame.filter(pl.col("context_id") != "c9").with_columns(mlqa_f1=lower)
     return kept.sample(fraction=1.0, shuffle=True, seed=5)
 
 
@@ -66,19 +73,21 @@ def test_a_study_against_itself_differs_nowhere(first: Path) -> None:
 def test_differences_are_paired_by_id_and_by_seed(first: Path, tmp_path: Path) -> None:
     found = compared(first, another(first, tmp_path / "b", planted))
     score = found["score", CELL]
-    # the mean over seeds: (0 + .25) / 2, the same in every context
-    assert score.found.difference.value == pytest.approx(0.125, abs=1e-12)
+    # the mean over seeds: (0 - .25) / 2, the same in every context
+    assert score.found.difference.value == pytest.approx(-0.125, abs=1e-12)
     assert score.found.difference.n == 36
     assert score.seeds == "2"
     # contexts 0 to 8 of 10 are right: the first study too is scored on what is shared
     assert score.first.value == pytest.approx(1.0)
     # nine contexts with equal differences: two of 2**9 sign patterns reach the sum
     exact = 2 / 2**9
-    assert score.found.p_value == pytest.approx(exact, abs=4 * math.sqrt(exact / 10_001))
+    assert score.found.p_adapters == exact
+    # the seeds differ by as much as the mean: that does not hold for another run
+    assert score.found.p_value > exact
     gain = found["gain", CELL]
     # the base has 5 of 9 contexts right in both studies
     assert gain.first.value == pytest.approx(1 - 5 / 9)
-    assert gain.found.difference.value == pytest.approx(0.125, abs=1e-12)
+    assert gain.found.difference.value == pytest.approx(-0.125, abs=1e-12)
     others = [p for (_, key), p in found.items() if key != CELL]
     assert all(p.found.difference.value == 0 for p in others)
 
@@ -87,25 +96,32 @@ def test_p_is_corrected_over_all_pairs_of_a_kind(first: Path, tmp_path: Path) ->
     found = compared(first, another(first, tmp_path / "b", planted))
     # the base is the same model in both: nothing is tested there
     scores = [p for (kind, key), p in found.items() if kind == "score" and key[1]]
-    smallest = min(p.found.p_value for p in scores)
-    assert found["score", CELL].p_holm == pytest.approx(smallest * len(scores))
+    own = found["score", CELL]
+    for name, corrected in (("p_value", own.p_holm), ("p_adapters", own.p_adapters_holm)):
+        smallest = min(getattr(p.found, name) for p in scores)
+        assert corrected == pytest.approx(min(1.0, smallest * len(scores)))
+    assert own.p_adapters_holm == 17 * 2 / 2**9
 
 
 def test_the_base_of_another_model_is_tested(first: Path, tmp_path: Path) -> None:
     other = another(first, tmp_path / "b", fingerprints={"model": "d" * 32})
     found = compared(first, other)
-    assert all(pair.p_holm == 1 for pair in found.values())
+    assert all(pair.p_adapters_holm == 1 for pair in found.values())
+    # a base has no seeds: of tuning nothing can be said
+    assert all(math.isnan(pair.p_holm) != bool(key[1]) for (_, key), pair in found.items())
 
 
-def test_the_page_says_how_many_more_questions_would_decide(first: Path, tmp_path: Path) -> None:
+def test_the_page_says_what_would_decide(first: Path, tmp_path: Path) -> None:
     second = another(first, tmp_path / "b", planted)
     pair = compared(first, second)["score", CELL]
     assert pair.p_holm > 0.05
     told = write_comparison(first, second, tmp_path / "out")
     page = Path(str(told["report"])).read_text(encoding="utf-8")
-    more = max(0, round(pair.found.questions_needed) - pair.found.difference.n)
-    assert f"about {more:,} more" in page
-    assert told["scores"] == {"B higher": 0, "A higher": 0, "undecided": 17}
+    assert pair.found.difference.n == 36
+    seeds = math.ceil(pair.found.seeds_needed)
+    assert seeds > 2
+    assert f"about {seeds:,} seeds (2 run)" in page
+    assert told["scores"] == UNDECIDED
 
 
 def test_without_shared_seeds_means_are_compared(first: Path, tmp_path: Path) -> None:
@@ -119,7 +135,7 @@ def test_without_shared_seeds_means_are_compared(first: Path, tmp_path: Path) ->
     pair = compared(first, other)["score", CELL]
     assert pair.seeds == "means"
     assert pair.found.seeds == 1
-    assert pair.found.difference.value == pytest.approx(0.125, abs=1e-12)
+    assert pair.found.difference.value == pytest.approx(-0.125, abs=1e-12)
 
 
 def test_what_is_not_shared_is_told(first: Path, tmp_path: Path) -> None:
@@ -192,15 +208,15 @@ def test_the_page_tells_the_planted_difference(first: Path, tmp_path: Path) -> N
     second = another(first, tmp_path / "b", planted, title="B <script>alert(1)</script>")
     told = write_comparison(first, second, tmp_path / "out", "svg", "csv")
     text = Path(str(told["report"])).read_text(encoding="utf-8")
-    assert "+12.5 (0.0 to +25.0)" in text
+    assert "−12.5 (" in text
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert" in text
-    assert told["scores"] == {"B higher": 0, "A higher": 0, "undecided": 17}
+    assert told["scores"] == UNDECIDED
     again = write_comparison(first, second, tmp_path / "again", "svg", "csv")
     assert Path(str(again["report"])).read_text(encoding="utf-8") == text
     table = pl.read_csv(tmp_path / "out" / "tables" / "scores.csv")
     row = table.filter((pl.col("Model") == "Odia") & (pl.col("Target") == "Odia"))
-    assert row["B − A"].item() == pytest.approx(0.125)
+    assert row["B − A"].item() == pytest.approx(-0.125)
     assert row["n"].item() == 36
     assert [Path(p).name for p in told["figures"]] == ["scores.svg", "gains.svg"]
     assert len(re.findall('class="plot"', text)) == 4 + 3

@@ -44,7 +44,8 @@ def test_planted_numbers_are_raw_in_csv(study: Path) -> None:
     assert row["Gain"] == pytest.approx(0.4012)
     assert row["Gain low"] == pytest.approx(0.4012 - HALF)
     assert row["Score high"] == pytest.approx(0.4212 + HALF)
-    assert (row["n"], row["p after Holm"], row["Seeds"]) == (QUESTIONS, 0.0021, 1)
+    assert (row["n"], row["p after Holm"], row["Seeds"]) == (QUESTIONS, None, 1)
+    assert row["p after Holm, these adapters"] == 0.0021
     base = table.filter(pl.col("Model") == "base model").row(0, named=True)
     assert (base["Gain"], base["p after Holm"]) == (None, None)
     shares = pl.read_csv(study / "report" / "tables" / "shares.csv")
@@ -92,6 +93,7 @@ def test_markdown_keeps_its_columns(hostile: Table) -> None:
 def test_papers_have_interval_n_and_corrected_p() -> None:
     value = Estimate(0.42, 0.34, 0.5, 40)
     row = {"difference": 0.1, "low": 0.02, "high": 0.18, "p_holm": 0.03}
+    row |= {"p_adapters_holm": 0.02, "seeds": 2}
     table = with_n(Table("t", ("Model", "F1"), (("a", starred(value, row)),), names=1))
     assert table.head == ("Model", "F1", "n")
     assert str(table.rows[0][1]) == "42.0"
@@ -100,8 +102,27 @@ def test_papers_have_interval_n_and_corrected_p() -> None:
     assert dict(zip(head, found, strict=True)) == {
         "Model": "a", "F1": "0.42", "F1 low": "0.34", "F1 high": "0.5", "F1 n": "40",
         "F1 difference": "0.1", "F1 difference low": "0.02", "F1 difference high": "0.18",
-        "F1 p after Holm": "0.03", "n": "40",
+        "F1 p after Holm": "0.03", "F1 p of these adapters after Holm": "0.02", "n": "40",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "mark"),
+    [
+        ({"seeds": 2, "p_holm": 0.04, "p_adapters_holm": 0.9}, r"\*"),
+        ({"seeds": 2, "p_holm": 0.06, "p_adapters_holm": 0.04}, "†"),
+        ({"seeds": 1, "p_holm": float("nan"), "p_adapters_holm": 0.04}, "†"),
+        ({"seeds": 1, "p_holm": 0.01, "p_adapters_holm": 0.2}, ""),
+        ({"seeds": 2, "p_holm": 0.06, "p_adapters_holm": 0.06}, ""),
+    ],
+)
+def test_a_star_is_of_tuning_and_a_dagger_of_these_adapters(
+    more: dict[str, float], mark: str
+) -> None:
+    row = {"difference": 0.1, "low": 0.02, "high": 0.18} | more
+    cell = starred(Estimate(0.42, 0.34, 0.5, 40), row)
+    text = as_markdown(Table("t", ("Model", "F1"), (("a", cell),), names=1))
+    assert f"| a | 42.0 (34.0 to 50.0){mark} |" in text
 
 
 def test_missing_is_empty_not_zero() -> None:

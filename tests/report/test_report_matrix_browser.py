@@ -15,6 +15,7 @@ from fake_study import SOURCES, TARGETS, make_study
 from pages import until
 
 from babelscope.languages import language
+from babelscope.report.names import language_name
 from babelscope.report.page import write_report
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -29,7 +30,7 @@ NUMBERS = """() => [...document.querySelectorAll('#matrix table.heat')].map((tab
   for (const row of table.querySelectorAll('tr[data-row]')) {
     [...row.cells].slice(1).forEach((cell, i) => {
       const place = row.cells[0].textContent + '|' + heads[i + 1].textContent;
-      found[place] = cell.textContent + ' ' + cell.querySelector('a').hash;
+      found[place] = cell.textContent + ' ' + (cell.querySelector('a')?.hash ?? 'mean');
     });
   }
   return found;
@@ -72,12 +73,17 @@ def names(page: api.Page, selector: str) -> list[str]:
 
 def test_every_order_keeps_each_number_with_its_names(page: api.Page) -> None:
     before = page.evaluate(NUMBERS)
-    assert len(before) == 4
+    assert len(before) == 5
+    # only means over sources open no page
+    means = [n for view in before for n, told in view.items() if told.endswith(" mean")]
+    assert means == [f"mean of all sources|{language_name(t)}" for t in TARGETS]
     assert len(before[0]) == (len(TWINS) + 1) * len(TARGETS)
     rows, columns = names(page, ROWS), names(page, COLUMNS)
     for order in ("family", "script", "gains", "study"):
         page.select_option("#matrix-order", order)
         assert page.evaluate(NUMBERS) == before
+        first = page.locator("#matrix .view-own tbody th").first
+        assert first.text_content() == "mean of all sources"
         assert sorted(names(page, ROWS)) == sorted(rows)
         assert sorted(names(page, COLUMNS)) == sorted(columns)
         assert page.is_visible("#matrix-note") == (order == "gains")
@@ -144,7 +150,11 @@ def test_a_cell_opens_by_a_click_with_the_numbers_of_the_tables(
     )
     wanted = f"{points(gain['difference'])} ({points(gain['low'])} to {points(gain['high'])})"
     assert row[3] == wanted.replace("-", "−")
-    assert row[4:] == ["<\u00a00.001", f"{gain['p_holm']:.3f}", "decided", str(gain["n"])]
+    # a single seed: nothing is said of tuning
+    corrected, n = f"{gain['p_adapters_holm']:.3f}", str(gain["n"])
+    assert row[4:] == [
+        "<\u00a00.001", "one seed", corrected, "decided, these adapters only", n
+    ]  # fmt: skip
     for caption, prefix in (("Causes", "cause_"), ("Reasons of stopping", "stop_")):
         rows = table(page, caption)
         shares = [float(r[2]) for r in rows]

@@ -19,7 +19,10 @@ from babelscope.report.page import embed, write_report
 
 MEGABYTE = 1 << 20
 VOID = {"meta", "br", "img", "link", "input", "hr"}
-DATA = ("results", "comparisons", "best", "transfer", "lens", "quality", "samples", "grids", "cost")
+DATA = (
+    *("results", "comparisons", "best", "transfer", "lens", "quality", "samples", "grids", "cost"),
+    "scores",
+)
 
 
 class Page(HTMLParser):
@@ -114,10 +117,10 @@ def test_planted_gain_stands_with_interval_and_p(page: Page) -> None:
 
 def test_missing_cell_is_hatched_and_never_zero(html: str, page: Page) -> None:
     views = html.count('<table class="heat"')
-    assert views == 5
-    # one cell in three views; in both efficiencies also all cells of the two sources without a
+    assert views == 6
+    # one cell in four views; in both efficiencies also all cells of the two sources without a
     # test set
-    assert len([1 for t, a in page.tags if t == "td" and a.get("class") == "missing"]) == 3 + 2 * 12
+    assert len([1 for t, a in page.tags if t == "td" and a.get("class") == "missing"]) == 4 + 2 * 12
     figures = json.loads(next(s for a, s in page.scripts if a.get("id") == "figures"))
     row = TARGETS.index(MISSING_CELL[1])
     drawn = figures["gain-1"]["data"]

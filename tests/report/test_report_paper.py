@@ -125,7 +125,7 @@ def test_a_script_without_a_font_is_named(small: Path, monkeypatch: pytest.Monke
     assert set(drawn.unwritten) == {"Odia (Orya)", "Bengali (Beng)", "Thai (Thai)"}
 
 
-def test_the_matrix_holds_every_gain_and_stars_the_sure(tables: Tables, fonts: Fonts) -> None:
+def test_the_matrix_holds_every_gain_and_marks_the_decided(tables: Tables, fonts: Fonts) -> None:
     with look(fonts):
         figure = gain_matrix(tables, fonts)
     assert figure is not None
@@ -136,7 +136,7 @@ def test_the_matrix_holds_every_gain_and_stars_the_sure(tables: Tables, fonts: F
             if (source, target) != MISSING_CELL:
                 gain = GAIN.get((source, target), 0.0)
                 text = f"{gain * 100:+.1f}".replace("-", "−") if gain else "0.0"
-                planted.append(text + ("*" if abs(gain) > 0.1 else ""))
+                planted.append(text + ("†" if abs(gain) > 0.1 else ""))
     assert said == sorted(planted)
     hatched = [p for p in figure.axes[0].patches if p.get_hatch()]
     assert len(hatched) == 1

@@ -6,11 +6,19 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.stats import t, ttest_1samp
 
 from babelscope.data import atlas
 from babelscope.errors import BabelscopeError, DataError, SettingError
-from babelscope.study.design import LENS_CONTEXTS, design_words, study_design
+from babelscope.study.design import (
+    LENS_CONTEXTS,
+    QUESTION_SD,
+    SEED_SD,
+    design_words,
+    study_design,
+)
 from babelscope.study.estimate import estimate_cost
 from babelscope.study.materials import QA, Materials, gather
 from babelscope.study.plan import StudyPlan, plan_of
@@ -123,6 +131,59 @@ def test_the_design_stands_beside_the_cost_before_any_work() -> None:
 
 def words(study: StudyPlan) -> dict[str, object]:
     return design_words(study, study_design(study, gather(study)))
+
+
+def tuned(seeds: Sequence[int], **test: object) -> StudyPlan:
+    told = {"targets": TARGETS, "test": {"data": "atlas", **test}, "seeds": list(seeds)}
+    sources = {code: {"language": code, "data": "atlas", "limit": 4} for code in ("en", "or")}
+    return plan_of({**told, "sources": sources}, "s")
+
+
+def test_a_study_without_sources_has_no_power_to_tell() -> None:
+    assert "power" not in words(plan(questions=48))
+
+
+def test_the_smallest_p_and_gain_are_told_before_any_work() -> None:
+    found = words(tuned((0, 1), questions=48, contests=[["or", "bn"]]))
+    rows: list[dict[str, object]] = found["targets"]  # type: ignore[assignment]  # rows
+    # 2 sources x 3 targets; every context differs by the same in the best case
+    assert rows[0]["smallest_p_adapters"] == pytest.approx(6 / 100_001, rel=1e-2)
+    assert rows[0]["smallest_p"] == pytest.approx(6 * 2 * t.sf(48, 47), rel=1e-2)
+    assert rows[3]["smallest_gain"] is None  # contests have other pairs
+    (line,) = found["power"]  # type: ignore[misc]  # texts
+    assert line.startswith("eng_Latn, ory_Orya, ell_Grek: gains of ")
+    assert (
+        "6 pairs (2 seeds), if a question's score changes by SD 0.5 and runs differ by SD" in line
+    )
+    assert json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1), (0, 1, 2, 3, 4)])
+def test_the_smallest_gain_is_found_in_four_of_five_studies(seeds: Sequence[int]) -> None:
+    row = words(tuned(seeds, questions=48))["targets"][0]  # type: ignore[index]  # rows
+    gain, runs = row["smallest_gain"], len(seeds)
+    rng = np.random.default_rng(runs)
+    found = 0
+    for _ in range(600):
+        question = rng.normal(0, QUESTION_SD, 48)
+        run = rng.normal(0, SEED_SD, runs) if runs > 1 else np.zeros(1)
+        found += ttest_1samp(gain + question + run.mean(), 0).pvalue < 0.05 / 6
+    # the spread over questions is the larger part by far
+    assert 0.74 < found / 600 < 0.86
+
+
+def test_a_design_that_cannot_decide_says_so() -> None:
+    one = words(tuned((0,), questions=8))
+    # 6 pairs x 2 / 2^8 = .047 could be reached, 6 x 2 / 2^7 = .094 could not
+    assert not any("cannot decide" in line for line in one["power"])  # type: ignore[attr-defined]  # texts
+    found = words(tuned((0,), questions=7))
+    assert all("this design cannot decide it" in line for line in found["power"])  # type: ignore[attr-defined]  # texts
+    assert "7 questions from 7 contexts and 6 pairs" in found["power"][0]  # type: ignore[index]  # texts
+    assert "no p below 0.094" in found["power"][0]  # type: ignore[index]  # texts
+    assert found["targets"][0]["smallest_p"] is None  # type: ignore[index]  # rows
+    # two seeds can, by Student's t
+    two = words(tuned((0, 1), questions=7))
+    assert not any("cannot decide" in line for line in two["power"])  # type: ignore[attr-defined]  # texts
 
 
 def test_fewer_than_asked_for_is_told() -> None:

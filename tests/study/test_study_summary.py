@@ -23,7 +23,8 @@ def _result(recipe: str, source: str, target: str, value: float, **more: object)
 def _gain(source: str, target: str, value: float, p: float, **more: object) -> Row:
     row: Row = {"recipe": "default", "source": source, "step": 30, "task": "qa", "target": target}
     row |= {"measure": "mlqa_f1", "difference": value, "low": value - 0.1, "high": value + 0.1}
-    row |= {"n": 9, "p_value": p, "p_holm": p, "seeds": 1, "seed_sd": 0.0, "same_sign": 1.0}
+    row |= {"n": 9, "p_value": p, "p_holm": p, "seeds": 2, "seed_sd": 0.0, "same_sign": 1.0}
+    row |= {"p_adapters": p / 2, "p_adapters_holm": p / 2}
     return row | {"questions_needed": 1.0} | more
 
 
@@ -70,8 +71,8 @@ def test_each_target_has_its_leading_source_and_what_ties_with_it(tmp_path: Path
     ]
     common = {"recipe": "default", "measure": "mlqa_f1"}
     best: list[Row] = [
-        {**common, "target": "ory_Orya", "best": "or", "share": 0.99, "tied": ["or"]},
-        {**common, "target": "ell_Grek", "best": None, "share": 0.6, "tied": ["or", "en"]},
+        {**common, "target": "ory_Orya", "best": "or", "p_holm": 0.01, "tied": ["or"]},
+        {**common, "target": "ell_Grek", "best": None, "p_holm": 0.6, "tied": ["or", "en"]},
     ]
     found = study_summary(_write(tmp_path, results, gains, best))
     assert found["measure"] == "mlqa_f1"
@@ -83,6 +84,7 @@ def test_each_target_has_its_leading_source_and_what_ties_with_it(tmp_path: Path
         "score": {"value": 0.6, "low": 0.5, "high": pytest.approx(0.7), "n": 9},
         "gain": {"value": 0.4, "low": pytest.approx(0.3), "high": 0.5, "n": 9},
         "p_holm": 0.01,
+        "p_adapters_holm": 0.005,
         "tied_with": [],
     }
     assert (greek["source"], greek["tied_with"], greek["p_holm"]) == ("or", ["en"], 0.6)
@@ -103,6 +105,13 @@ def test_a_lone_source_leads_and_missing_scores_are_missing(tmp_path: Path) -> N
     none = {"value": None, "low": None, "high": None, "n": 0}
     assert (odia["base"], odia["source"], odia["gain"]) == (none, "or", none)
     assert greek == {"target": "ell_Grek", "base": none}
+
+
+def test_one_seed_has_a_p_of_its_adapters_alone(tmp_path: Path) -> None:
+    results = [_result("default", "or", "ory_Orya", 0.5, step=30)]
+    gains = [_gain("or", "ory_Orya", 0.4, 0.02, seeds=1, p_value=math.nan, p_holm=math.nan)]
+    (odia, _) = study_summary(_write(tmp_path, results, gains, []))["scores"]  # type: ignore[misc]  # a list
+    assert (odia["p_holm"], odia["p_adapters_holm"]) == (None, 0.01)
 
 
 def test_a_study_without_answers_has_a_cost_and_no_scores(tmp_path: Path) -> None:

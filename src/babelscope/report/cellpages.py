@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from babelscope.records import MISSING, Estimate
+from babelscope.report.claims import ADAPTERS, TUNING, Capacity, capacities, claim, needed_words
 from babelscope.report.explain import overgeneration_rows
 from babelscope.report.figures import CAUSES, STOPS
 from babelscope.report.names import (
@@ -32,11 +34,9 @@ from babelscope.report.tables import (
     base_of,
     differences,
     estimate,
-    is_sure,
     values,
     variants,
 )
-from babelscope.report.words import more_questions
 
 MEASURES = (
     "squad_em",
@@ -59,14 +59,15 @@ class Known:
     gains: Mapping[str, Mapping[CellKey, dict[str, Any]]]
     ratios: Mapping[tuple[str, CellKey], tuple[Estimate, str]]
     lost: Mapping[CellKey, Mapping[str, float]]
+    limits: Mapping[tuple[str, str], Capacity]
     produced: Mapping[CellKey, Mapping[str, Estimate]]
 
 
 def cell_pages(tables: Tables) -> dict[str, Any]:
     """Return the pages as texts: `cells` by recipe, source and target, and the names they share.
 
-    A page holds `measures` (place of the name, base, tuned, gain, p, p after Holm, questions
-    needed, n), `causes`, `stops` and `languages` (place or name, base, tuned; in per cent), and
+    A page holds `measures` (place of the name, base, tuned, gain, p, both p after Holm, what would
+    decide it, n), `causes`, `stops` and `languages` (place or name, base, tuned; in per cent), and
     `facts` (name, text). Texts are those of the page's tables; a base's page has its own numbers
     under "base" alone.
     """
@@ -99,6 +100,7 @@ def _known(tables: Tables) -> Known:
             for r in ratios.to_dicts()
         },
         lost=overgeneration_rows(tables),
+        limits=capacities(tables, tables.plan["main_measure"]),
         produced=produced_shares(tables),
     )
 
@@ -121,6 +123,7 @@ def _page(tables: Tables, known: Known, variant: Variant, target: str) -> dict[s
 def _measures(known: Known, keys: tuple[CellKey, CellKey]) -> list[list[Any]]:
     before, key = keys
     rows: list[list[Any]] = []
+    cell = (key[0], key[2])
     for place, name in enumerate(MEASURES):
         base, tuned = (known.scores[name].get(k, MISSING) for k in keys)
         if not (is_number(base.value) or is_number(tuned.value)):
@@ -130,27 +133,40 @@ def _measures(known: Known, keys: tuple[CellKey, CellKey]) -> list[list[Any]]:
             rows.append([*own, f"{base.n:,}"])
             continue
         gain = known.gains[name].get(key)
-        rows.append([*own, estimate_text(tuned), *_gain(gain), f"{tuned.n:,}"])
+        rows.append(
+            [*own, estimate_text(tuned), *_gain(gain, known.limits.get(cell)), f"{tuned.n:,}"]
+        )
     return rows
 
 
-def _gain(row: dict[str, Any] | None) -> tuple[str, str, str, str]:
-    """Return a gain's text, p, p after Holm, and the questions that it would need."""
+def _gain(row: dict[str, Any] | None, capacity: Capacity | None) -> tuple[str, ...]:
+    """Return a gain's text, p, both p after Holm, and what would decide it."""
     if row is None:
-        return ("not compared", "—", "—", "—")
+        return ("not compared", *["—"] * 4)
     gain = f"{signed(row['difference'])} ({interval(row['low'], row['high'], sign=True)})"
-    chances = (p_text(row[name]).removeprefix(P_EQUALS) for name in ("p_value", "p_holm"))
-    p, corrected = (text.replace("p\u00a0<", "<") for text in chances)
-    return gain, p, corrected, _needed(row)
+    of_tuning = is_number(row["p_holm"])
+    found = (
+        row["p_value"] if of_tuning else row["p_adapters"],
+        row["p_holm"],
+        row["p_adapters_holm"],
+    )
+    plain, corrected, adapters = (
+        p_text(p).removeprefix(P_EQUALS).replace("p\u00a0<", "<") for p in found
+    )
+    tuning = corrected if of_tuning else "one seed"
+    return gain, plain, tuning, adapters, _needed(row, capacity)
 
 
-def _needed(row: dict[str, Any]) -> str:
-    if is_sure(row):
-        return "decided"
-    extra = more_questions(row)
-    if extra is None:
-        return "unknown"
-    return f"about {extra:,} more" if extra else "none for itself; not decided after Holm"
+def _needed(row: dict[str, Any], capacity: Capacity | None) -> str:
+    decided = {TUNING: "decided", ADAPTERS: "decided, these adapters only"}
+    if claim(row) in decided or (capacity is not None and not capacity.decides):
+        return decided.get(claim(row), needed_words(row, capacity))
+    parts = [
+        f"{math.ceil(row[name]):,} {noun}"
+        for name, noun in (("questions_needed", "questions"), ("seeds_needed", "seeds"))
+        if is_number(row[name])
+    ]
+    return ", ".join(parts) or "unknown"
 
 
 def _shares(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from babelscope.records import Estimate
+from babelscope.report.claims import ADAPTERS, OPEN, TUNING, claim, p_words
 from babelscope.report.names import (
     NO_DATA,
     estimate_text,
@@ -17,6 +19,7 @@ from babelscope.report.names import (
     signed,
 )
 
+STARS = {TUNING: "*", ADAPTERS: "†", OPEN: ""}
 Raw = float | int | str | None
 
 
@@ -92,14 +95,18 @@ def tested(value: Estimate, row: Mapping[str, Any] | None) -> Number:
         return own
     gain = changed(row)
     parts = [(f"difference {name}".strip(), found) for name, found in gain.parts]
-    told = f"{own.text}; {gain.text}, {p_text(row['p_holm'])}"
-    return Number(own.text, (*own.parts, *parts, ("p after Holm", row["p_holm"])), told)
+    told = f"{own.text}; {gain.text}, {p_words(row)}"
+    chances = (
+        ("p after Holm", row["p_holm"]),
+        ("p of these adapters after Holm", row["p_adapters_holm"]),
+    )
+    return Number(own.text, (*own.parts, *parts, *chances), told)
 
 
 def starred(value: Estimate, row: Mapping[str, Any] | None) -> Number:
-    """Return `short` with the parts of `tested`; papers star p < 0.05 after Holm's correction."""
+    """Return `short` with the parts of `tested`; papers mark what is decided by `STARS`."""
     found = tested(value, row)
-    star = "*" if row is not None and is_number(row["p_holm"]) and row["p_holm"] < 0.05 else ""
+    star = STARS[claim(row)] if row is not None else ""
     return Number(points(value.value), found.parts, f"{found.text}{star}")
 
 
@@ -107,3 +114,8 @@ def chance(p: float | None) -> Number:
     """Return a p-value without "p ="."""
     text = p_text(p).removeprefix("p\u00a0=\u00a0") if is_number(p) else "no p-value"
     return number(p, text)
+
+
+def needed(count: float | None) -> Number:
+    """Return how many questions or seeds would be needed, rounded up."""
+    return number(count, f"{math.ceil(count):,}" if is_number(count) else "unknown")

@@ -10,6 +10,7 @@ from babelscope.report.cells import (
     chance,
     changed,
     estimated,
+    needed,
     number,
 )
 from babelscope.report.names import (
@@ -24,10 +25,11 @@ from babelscope.report.tables import Tables, differences, values, variants
 
 
 def certainty(tables: Tables) -> Table:
-    """Return every cell's score, gain, p, seeds, and questions needed."""
+    """Return every cell's score, gain, p, seeds, and what it would need."""
     head = (
-        "Model", "Target", "Score (95 %)", "n", "Gain (95 %)", "p after Holm", "Seeds",
-        "Seeds’ SD", "Same sign", "Questions needed",
+        "Model", "Target", "Score (95 %)", "n", "Gain (95 %)", "p after Holm",
+        "p after Holm, these adapters", "Seeds", "Seeds’ SD", "Same sign", "Questions needed",
+        "Seeds needed", "Smallest gain found",
     )  # fmt: skip
     return Table("Scores and gains, points of 100", head, tuple(_rows(tables)))
 
@@ -50,13 +52,19 @@ def _rows(tables: Tables) -> list[Row]:
 
 def _certainty(row: dict[str, float] | None, *, base: bool) -> Row:
     if row is None:
-        return (changed(None, absent="—" if base else NO_DATA), *[number(None, "—")] * 5)
-    needed, sd, same = row["questions_needed"], row["seed_sd"], row["same_sign"]
+        return (changed(None, absent="—" if base else NO_DATA), *[number(None, "—")] * 8)
+    sd, same, least = row["seed_sd"], row["same_sign"], row["smallest_gain"]
+    of_tuning = row["p_holm"]
     return (
         changed(row),
-        chance(row["p_holm"]),
+        chance(of_tuning) if row["seeds"] > 1 else number(of_tuning, "one seed"),
+        chance(row["p_adapters_holm"]),
         number(row["seeds"], str(row["seeds"])),
         number(sd, points(sd) if is_number(sd) else "one seed"),
         number(same, share_text(same)),
-        number(needed, f"{needed:,.0f}" if is_number(needed) else "unknown"),
+        needed(row["questions_needed"]),
+        needed(row["seeds_needed"])
+        if row["seeds"] > 1
+        else number(row["seeds_needed"], "one seed"),
+        number(least, points(least)),
     )

@@ -105,10 +105,14 @@ def differences(frame: pl.DataFrame) -> Table:
                 f"{row['measure'].split('difference_')[1].replace('_', ' ')}, against {against}",
                 told,
                 f"{row['n']:,}",
-                p_text(row["p_holm"]),
+                p_text(row["p_holm"]) if row["seeds"] > 1 else "one seed",
+                p_text(row["p_adapters_holm"]),
             )
         )
-    head = ("Trained on", "Tested in", "Difference of", "Points (95 %)", "Pairs", "p after Holm")
+    head = (
+        "Trained on", "Tested in", "Difference of", "Points (95 %)", "Pairs", "p after Holm",
+        "p after Holm, these models",
+    )  # fmt: skip
     return Table("Paired differences on the same items", head, tuple(rows))
 
 

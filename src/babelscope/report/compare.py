@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from markupsafe import Markup
 
 from babelscope.errors import SettingError
 from babelscope.portable import portable_command, portable_path
+from babelscope.report.claims import needed_words, p_words
 from babelscope.report.compare_views import HEADS, panels, tables_of, verdict
 from babelscope.report.export import mark_folder, marked, write_forms
 from babelscope.report.figures import KINDS
@@ -24,7 +26,6 @@ from babelscope.report.names import (
     language_name,
     measure_name,
     model_title,
-    p_text,
     signed,
     variant_name,
 )
@@ -39,7 +40,6 @@ from babelscope.report.pairing import (
 )
 from babelscope.report.tables import Variant, variants
 from babelscope.report.unfinished import unfinished
-from babelscope.report.words import more_questions
 from babelscope.store import check_folder
 
 NAMED = 4
@@ -123,7 +123,13 @@ def _write_figures(
 def _handles() -> list[Any]:
     from babelscope.report.paper_panels import mark_handle
 
-    names = {"helped": "B higher", "harmed": "A higher (Holm’s p < 0.05)", "open": "undecided"}
+    names = {
+        "helped": "B higher",
+        "harmed": "A higher",
+        "gained": "B higher, these adapters only",
+        "lost": "A higher, these adapters only",
+        "open": "undecided",
+    }
     return [mark_handle(KINDS[kind], name) for kind, name in names.items()]
 
 
@@ -165,20 +171,22 @@ def _side(letter: str, side: Side) -> dict[str, str]:
 
 
 def counted(found: Sequence[Pair]) -> dict[str, object]:
-    """Return how many scores and gains are clearly higher in B, in A, and undecided."""
+    """Return how many scores and gains are higher in B, in A, of which of these adapters only."""
     told: dict[str, object] = {}
     for kind in HEADS:
         verdicts = [verdict(p) for p in _tested(found, kind)]
         told[f"{kind}s"] = {
             "B higher": verdicts.count("helped"),
             "A higher": verdicts.count("harmed"),
+            "B higher, these adapters only": verdicts.count("gained"),
+            "A higher, these adapters only": verdicts.count("lost"),
             "undecided": verdicts.count("open"),
         }
     return told
 
 
 def _tested(found: Sequence[Pair], kind: str) -> list[Pair]:
-    return [p for p in found if p.kind == kind and is_number(p.p_holm)]
+    return [p for p in found if p.kind == kind and is_number(p.p_adapters_holm)]
 
 
 def _sentences(a: Side, found: Sequence[Pair], kind: str) -> Iterator[Markup]:
@@ -186,34 +194,40 @@ def _sentences(a: Side, found: Sequence[Pair], kind: str) -> Iterator[Markup]:
     if not own:
         yield Markup("No {} to compare is in both studies.").format(kind)
         return
-    count = {v: sum(verdict(p) == v for p in own) for v in ("helped", "harmed", "open")}
+    count = Counter(verdict(p) for p in own)
     text = Markup(
-        "Of {} on shared questions, <strong>{}</strong> clearly higher in B, "
+        "Of {} on shared questions, <strong>{}</strong> higher in B and <strong>{}</strong> in A "
+        "whatever the run; of these adapters only, <strong>{}</strong> in B and "
         "<strong>{}</strong> in A; <strong>{}</strong> undecided."
     )
     verb = "is" if count["helped"] == 1 else "are"
     what = count_text(len(own), kind)
-    yield text.format(what, f"{count['helped']} {verb}", count["harmed"], count["open"])
-    clear = sorted(
+    rest = (count[name] for name in ("harmed", "gained", "lost", "open"))
+    yield text.format(what, f"{count['helped']} {verb}", *rest)
+    told = sorted(
         (p for p in own if verdict(p) != "open"), key=lambda p: -abs(p.found.difference.value)
     )
-    if clear:
-        named = [_named(a, p, p_text(p.p_holm)) for p in clear[:NAMED]]
-        yield Markup("The largest: {}.").format(Markup("; ").join(named))
-    near = [(_more(p), p) for p in own if verdict(p) == "open" and _more(p) is not None]
+    if told:
+        named = [_named(a, p, p_words(p.row)) for p in told[:NAMED]]
+        yield Markup("The largest that are decided: {}.").format(Markup("; ").join(named))
+    yield from _undecided(a, [p for p in own if verdict(p) == "open"])
+
+
+def _undecided(a: Side, own: Sequence[Pair]) -> Iterator[Markup]:
+    """Yield what would decide the nearest of the open pairs, or that so few contexts cannot."""
+    blind = [p for p in own if p.capacity is not None and not p.capacity.decides]
+    if blind:
+        text = Markup("{} cannot be decided by these questions: {}.")
+        capacity = blind[0].capacity
+        yield text.format(count_text(len(blind), "pair"), capacity.words if capacity else "")
+    near = [p for p in own if p not in blind and is_number(p.found.questions_needed)]
+    near.sort(key=lambda p: (p.found.questions_needed / max(p.found.difference.n, 1), p.key))
     if near:
-        near.sort(key=lambda found: (found[0] or 0, found[1].key))
-        named = [_named(a, p, f"about {more:,} more") for more, p in near[:NAMED]]
+        named = [_named(a, p, needed_words(p.row)) for p in near[:NAMED]]
         yield Markup(
-            "Nearest to a decision, with the questions that would give 80 % power before "
-            "correction if the differences are as large as they look: {}."
+            "Nearest to a decision, with what would give 80 % power after correction if the "
+            "differences are as large as they look: {}."
         ).format(Markup("; ").join(named))
-
-
-def _more(pair: Pair) -> int | None:
-    """Return how many questions beyond those shared would decide by themselves; None if unknown."""
-    needed = pair.found.questions_needed
-    return more_questions({"questions_needed": needed, "n": pair.found.difference.n})
 
 
 def _named(a: Side, pair: Pair, told: str) -> Markup:

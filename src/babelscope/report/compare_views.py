@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from babelscope.records import Estimate
+from babelscope.report import claims
 from babelscope.report.cells import Number, Row, Table, chance, changed, estimated, number
 from babelscope.report.figures import KINDS, Naming, Panel, axes, dots, gaps, height, shaded
 from babelscope.report.names import (
     is_number,
     language_name,
     model_title,
-    p_text,
     variant_name,
 )
 from babelscope.report.pairing import Pair, Side, has_answers
@@ -24,10 +24,11 @@ HEADS = {
 
 
 def verdict(pair: Pair) -> str:
-    """Return "helped" where B is clearly higher, "harmed" where A is, else "open"."""
-    if not (is_number(pair.p_holm) and pair.p_holm < 0.05):
-        return "open"
-    return "helped" if pair.found.difference.value > 0 else "harmed"
+    """Return "helped" where B is higher, "harmed" where A is; "gained" or "lost" of these models.
+
+    "open" where neither is told.
+    """
+    return claims.verdict(pair.row)
 
 
 def tables_of(a: Side, b: Side, found: Sequence[Pair]) -> dict[str, Table]:
@@ -54,12 +55,16 @@ def _table(a: Side, found: Sequence[Pair], kind: str, caption: str) -> Table:
                 write(pair.first),
                 write(pair.second),
                 changed(_row(e)),
-                chance(pair.p_holm),
+                chance(pair.p_holm) if pair.found.seeds > 1 else number(pair.p_holm, "one seed"),
+                chance(pair.p_adapters_holm),
                 number(e.n, f"{e.n:,}"),
                 pair.seeds if source else "—",
             )
         )
-    head = ("Model", "Target", *HEADS[kind], "B − A (95 %)", "p after Holm", "n", "Paired seeds")
+    head = (
+        "Model", "Target", *HEADS[kind], "B − A (95 %)", "p after Holm",
+        "p after Holm, these adapters", "n", "Paired seeds",
+    )  # fmt: skip
     return Table(caption, head, tuple(rows))
 
 
@@ -110,7 +115,7 @@ def panels(
             chosen = [(i, mine[t]) for i, t in enumerate(targets) if t in mine]
             chosen = [(i, p) for i, p in chosen if verdict(p) == what]
             hover = [
-                f"{labels[i]}: {changed(_row(p.found.difference))}, {p_text(p.p_holm)}"
+                f"{labels[i]}: {changed(_row(p.found.difference))}, {claims.p_words(p.row)}"
                 for i, p in chosen
             ]
             estimates = [p.found.difference for _, p in chosen]

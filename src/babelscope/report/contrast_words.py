@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
-from babelscope.report.cells import Row, Table, Text, chance, changed, number
+from babelscope.report.cells import Row, Table, Text, chance, changed, needed, number
+from babelscope.report.claims import is_told, needed_words, p_words
 from babelscope.report.contrasts import (
     MEAN,
     MOST_PAIRS,
@@ -17,18 +18,16 @@ from babelscope.report.contrasts import (
 )
 from babelscope.report.names import (
     count_text,
-    is_number,
     isolated,
     language_name,
-    p_text,
     recipe_name,
     share_text,
     source_name,
     variant_name,
 )
 from babelscope.report.questions import question_cells
-from babelscope.report.tables import Tables, Variant, is_sure
-from babelscope.report.words import NAMED, Answer, change, more_questions, strong
+from babelscope.report.tables import Tables, Variant
+from babelscope.report.words import NAMED, Answer, change, strong
 
 BETTER = "Did better data in one language transfer better?"
 QUALITY_WORDS = {
@@ -37,7 +36,6 @@ QUALITY_WORDS = {
     "sentences_kept": "sentences kept",
     "identified": "records identified as the language",
 }
-POWER = "with 80\u00a0% power and before correction"
 UNRANKED = "the table of data does not say whose data are better"
 NO_SCORES = (
     "The study’s scores of questions do not pair: no common ids, or made by an older version."
@@ -94,16 +92,16 @@ def _rivals(tables: Tables, own: Sequence[Contrast]) -> Iterator[Markup]:
         over = Markup("on average over {}{}").format(some, count_text(planned, "target"))
         if mean.where != MEAN:
             over = Markup("in {}").format(isolated(language_name(mean.where)))
-        told = verdict(mean, Markup("the first {}").format(verb), sides)
+        told = told_apart(mean, Markup("the first {}").format(verb), sides)
         yield Markup("{}: {} {}.").format(lead, over, told)
-    clear = [c for c in singles if is_sure(c.row)] if mean is not singles[0] else []
+    clear = [c for c in singles if is_told(c.row)] if mean is not singles[0] else []
     if clear:
-        text = Markup("Clear in {} of {}: the first {} {}.")
+        text = Markup("Decided in {} of {}: the first {} {}.")
         parts = [(c, language_name(c.where), "in") for c in clear]
         told = each(parts, sides)
         yield text.format(len(clear), count_text(len(singles), "target"), verb, told)
     elif mean is None:
-        text = Markup("{}: no difference in {} is clear.")
+        text = Markup("{}: no difference in {} is decided.")
         yield text.format(lead, count_text(len(singles), "target"))
 
 
@@ -112,7 +110,7 @@ def each(found: Sequence[tuple[Contrast, str, str]], words: tuple[str, str]) -> 
     order = sorted(found, key=lambda part: -abs(part[0].row["difference"]))
     named = [
         Markup("{} {} {}, by {} points ({})").format(
-            _side(c, words), where, isolated(name), change(c.row), p_text(c.p_holm)
+            _side(c, words), where, isolated(name), change(c.row), p_words(c.row)
         )
         for c, name, where in order[:NAMED]
     ]
@@ -137,22 +135,14 @@ def _quality(tables: Tables, one: str, other: str) -> str:
     return "{} {} and {}".format(QUALITY_WORDS[name], *values)
 
 
-def verdict(found: Contrast, sure: Markup, words: tuple[str, str]) -> Markup:
+def told_apart(found: Contrast, sure: Markup, words: tuple[str, str]) -> Markup:
     """Return "the first transfers better, by +3.2 (...) points (p = ...)", or what is not known."""
     row = found.row
-    if is_sure(row):
+    if is_told(row):
         text = Markup("{} {}, by {} points ({})")
-        return text.format(sure, _side(found, words), change(row), p_text(found.p_holm))
-    extra = more_questions(row)
-    needed = (
-        "too near to zero to say how many questions would decide"
-        if extra is None
-        else f"about {count_text(extra, 'more question')} would decide {POWER}"
-        if extra
-        else "enough for itself, not after correction"
-    )
+        return text.format(sure, _side(found, words), change(row), p_words(row))
     text = Markup("the data do not tell them apart: {} points ({}), {}")
-    return text.format(change(row), p_text(found.p_holm), needed)
+    return text.format(change(row), p_words(row), needed_words(row, found.capacity))
 
 
 def recipe_note(tables: Tables, recipe: str) -> Markup:
@@ -175,18 +165,22 @@ def data_table(tables: Tables, found: Contrasts) -> Table:
     return Table(caption, head, tuple(rows), names=4)
 
 
-HEADS = ("p", "p after Holm", "Paired seeds", "Questions needed", "n")
+HEADS = (
+    "p", "p after Holm", "p after Holm, these adapters", "Paired seeds", "Questions needed",
+    "Seeds needed", "n",
+)  # fmt: skip
 
 
 def numbers(c: Contrast) -> tuple[Text, ...]:
     """Return a contrast's cells under its difference and `HEADS`."""
-    needed = c.found.questions_needed
-    n = c.found.difference.n
+    n, one = c.found.difference.n, c.found.seeds < 2
     return (
         changed(c.row),
-        chance(c.found.p_value),
-        chance(c.p_holm),
+        chance(c.found.p_adapters if one else c.found.p_value),
+        number(c.p_holm, "one seed") if one else chance(c.p_holm),
+        chance(c.p_adapters_holm),
         c.seeds,
-        number(needed, f"{needed:,.0f}" if is_number(needed) else "unknown"),
+        needed(c.found.questions_needed),
+        number(c.found.seeds_needed, "one seed") if one else needed(c.found.seeds_needed),
         number(n, f"{n:,}"),
     )

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from babelscope.measure.inference import compare, holm
+from babelscope.measure.effects import Effect, difference_effect
+from babelscope.measure.inference import comparisons, holm, nothing_compared
 from babelscope.records import Comparison
+from babelscope.report.claims import Capacity, comparison_row
 from babelscope.report.names import is_number, same_language, source_language
 from babelscope.report.questions import (
     Cells,
@@ -45,8 +47,8 @@ class Contrast:
 
     `first` and `second` are sources or groups; `where` is a target (of sources) or a source (of
     groups), `MEAN` over `count` of them; `targets` are those of two groups. `p_holm` is corrected
-    over all contrasts of its kind; those over several are a family of their own, as they repeat
-    the others.
+    over all contrasts of its kind, and so is that of these adapters; those over several are a
+    family of their own, as they repeat the others. `capacity` is what so many can decide.
     """
 
     recipe: str
@@ -57,20 +59,14 @@ class Contrast:
     found: Comparison
     seeds: str
     p_holm: float = float("nan")
+    p_adapters_holm: float = float("nan")
     targets: Sides = ((), ())
+    capacity: Capacity | None = None
 
     @property
     def row(self) -> dict[str, Any]:
         """The contrast as a row of a table of comparisons."""
-        e = self.found.difference
-        return {
-            "difference": e.value,
-            "low": e.low,
-            "high": e.high,
-            "n": e.n,
-            "p_holm": self.p_holm,
-            "questions_needed": self.found.questions_needed,
-        }
+        return comparison_row(self.found, self.p_holm, self.p_adapters_holm)
 
 
 @dataclass(frozen=True)
@@ -111,8 +107,8 @@ class Contrasts:
 def contrasts(tables: Tables) -> Contrasts:
     """Return all contrasts that the study's scores of questions allow.
 
-    Both sides are paired question by question and seed by seed; contexts are resampled and
-    flipped together. Pairs beyond the first `MOST_PAIRS` of a kind are left out.
+    Both sides are paired question by question and seed by seed; contrasts of a kind are
+    compared together. Pairs beyond the first `MOST_PAIRS` of a kind are left out.
     """
     rivals = list(rival_sources(tables))[:MOST_PAIRS]
     named = list(group_pairs(tables))[:MOST_PAIRS]
@@ -122,7 +118,8 @@ def contrasts(tables: Tables) -> Contrasts:
     data = [c for r in tables.plan["recipes"] for c in _data(tables, cells, r, rivals)]
     members = [_members(tables, cells, r, p) for r in tables.plan["recipes"] for p in named]
     groups = [c for own in members for c in _groups(cells, own)]
-    return Contrasts(_corrected(data), _corrected(groups), tuple(members))
+    # a difference of gains can be twice that of scores
+    return Contrasts(_compared(data, 1.0), _compared(groups, 2.0), tuple(members))
 
 
 def rival_sources(tables: Tables) -> Iterator[tuple[str, str]]:
@@ -153,18 +150,37 @@ def group_pairs(tables: Tables) -> Iterator[tuple[str, str]]:
     yield from combinations(tables.plan.get("groups") or {}, 2)
 
 
-def _corrected(found: Sequence[Contrast]) -> tuple[Contrast, ...]:
-    adjusted: dict[int, float] = {}
+Draft = tuple[Contrast, Effect, int]
+"""A contrast that is still to be compared with those of its kind, its effect, its contexts."""
+
+
+def _compared(drafts: Sequence[Draft], unit: float) -> tuple[Contrast, ...]:
+    """Compare contrasts of a kind; those of one recipe tell one another how seeds differ."""
+    done = {}
     for is_mean in (False, True):
-        own = [i for i, c in enumerate(found) if (c.where == MEAN) == is_mean]
-        p_values = holm(np.array([found[i].found.p_value for i in own]))
-        adjusted |= dict(zip(own, p_values, strict=True))
-    return tuple(replace(c, p_holm=float(adjusted[i])) for i, c in enumerate(found))
+        own = [i for i, (c, *_) in enumerate(drafts) if (c.where == MEAN) == is_mean]
+        found: dict[int, Comparison] = {}
+        for recipe in dict.fromkeys(drafts[i][0].recipe for i in own):
+            places = [i for i in own if drafts[i][0].recipe == recipe]
+            effects = [drafts[i][1] for i in places]
+            found |= dict(zip(places, comparisons(effects, len(own), unit=unit), strict=True))
+        p_holm = holm([found[i].p_value for i in own])
+        p_adapters = holm([found[i].p_adapters for i in own])
+        for place, i in enumerate(own):
+            contrast, _, contexts = drafts[i]
+            done[i] = replace(
+                contrast,
+                found=found[i],
+                p_holm=float(p_holm[place]),
+                p_adapters_holm=float(p_adapters[place]),
+                capacity=Capacity(contexts, found[i].seeds, len(own)),
+            )
+    return tuple(done[i] for i in range(len(drafts)))
 
 
 def _data(
     tables: Tables, cells: Cells, recipe: str, rivals: Sequence[tuple[str, str]]
-) -> Iterator[Contrast]:
+) -> Iterator[Draft]:
     for one, other in rivals:
         targets = [
             t
@@ -180,12 +196,13 @@ def _data(
 
 def _contrast(
     key: tuple[str, str, str, str], sides: Sequence[Sequence[pl.DataFrame]], count: int
-) -> Iterator[Contrast]:
+) -> Iterator[Draft]:
     """Yield the contrast of two sides' means on the questions that all their cells share."""
     ids, contexts = shared_questions([frame for side in sides for frame in side])
     if ids:
         (one, other), seeds = aligned(sides, ids)
-        yield Contrast(*key, count, compare(one, other, contexts), seeds)
+        contrast = Contrast(*key, count, nothing_compared(), seeds)
+        yield contrast, difference_effect(one, other, contexts), len(set(contexts))
 
 
 def outside(tables: Tables) -> dict[str, tuple[str, ...]]:
@@ -221,7 +238,7 @@ def _members(tables: Tables, cells: Cells, recipe: str, pair: tuple[str, str]) -
     return found
 
 
-def _groups(cells: Cells, own: Members) -> Iterator[Contrast]:
+def _groups(cells: Cells, own: Members) -> Iterator[Draft]:
     """Yield the contrasts of two groups: by source, and the mean of the sources' differences."""
     wanted = dict.fromkeys(
         (s, t) for s, sides in own.taken.items() for codes in sides for t in codes
@@ -242,5 +259,6 @@ def _groups(cells: Cells, own: Members) -> Iterator[Contrast]:
         gains = [after - at_first for after, at_first in zip(tuned, then, strict=True)]
         one, other = (np.mean(gains[place::2], axis=0) for place in (0, 1))
         used = own.used(chosen)
-        found = compare(one, other, contexts)
-        yield Contrast(own.recipe, *own.pair, where, len(chosen), found, seeds, targets=used)
+        found = nothing_compared()
+        contrast = Contrast(own.recipe, *own.pair, where, len(chosen), found, seeds, targets=used)
+        yield contrast, difference_effect(one, other, contexts), len(set(contexts))

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from statistics import median
 from typing import Any
 
 import polars as pl
 from markupsafe import Markup
 
+from babelscope.report.claims import (
+    Capacity,
+    capacities,
+    direction,
+    is_told,
+    needed_words,
+)
+from babelscope.report.lens_claims import OWN, OWN_WORDS, lens_p_words, tested
 from babelscope.report.names import (
     CORRELATE,
     LENS_ROWS,
@@ -16,8 +26,6 @@ from babelscope.report.names import (
     is_number,
     isolated,
     language_name,
-    listed,
-    p_text,
     points,
     share_text,
     signed,
@@ -29,11 +37,10 @@ from babelscope.report.tables import (
     base_of,
     differences,
     final_steps,
-    is_sure,
     main_map,
     values,
 )
-from babelscope.report.words import NAMED, Answer, cell_name, more_questions
+from babelscope.report.words import NAMED, Answer, cell_name
 
 MOVES = (("rose", 1), ("fell", -1))
 LEAST = 0.0005
@@ -47,7 +54,7 @@ def overgeneration(tables: Tables) -> Answer:
     harmed = [
         (key, row)
         for key, row in found.items()
-        if key in rows and is_sure(rows[key]) and rows[key]["difference"] < 0 and row["loss"] > 0
+        if key in rows and direction(rows[key]) < 0 and row["loss"] > 0
     ]
     base = [r["excess"] for k, r in found.items() if not k[1]]
     tuned = [r["excess"] for k, r in found.items() if k[1]]
@@ -56,7 +63,7 @@ def overgeneration(tables: Tables) -> Answer:
         loss = sum(r["loss"] for _, r in harmed) / len(harmed)
         grown = sum(min(max(r["grown"], 0.0), r["loss"]) for _, r in harmed) / len(harmed)
         text = Markup(
-            "Where tuning clearly harmed ({}), SQuAD F1 fell by {} points on average; "
+            "Where a loss is decided ({}), SQuAD F1 fell by {} points on average; "
             "over-generation that was not there before explains {} of them ({}). "
             "The largest part is {}, in {}."
         )
@@ -66,7 +73,7 @@ def overgeneration(tables: Tables) -> Answer:
         share, largest = share_text(grown / loss), share_text(row["share"])
         sentences.append(text.format(pairs, points(loss), points(grown), share, largest, name))
     elif found:
-        sentences.append(Markup("No loss of SQuAD F1 is clear: there is none to explain."))
+        sentences.append(Markup("No loss is decided: there is none to explain."))
     if base and tuned:
         text = Markup(
             "Words beyond the best prefix cost the base model {} points of SQuAD F1 on average "
@@ -109,8 +116,8 @@ def overgeneration_rows(tables: Tables) -> dict[CellKey, dict[str, float]]:
 
 def inside(tables: Tables) -> Answer:
     """Say what changed inside for the largest sure gain and the largest sure loss."""
-    shifts = final_steps(tables.lens).filter(
-        (pl.col("kind") == "difference")
+    shifts = final_steps(tested(tables.lens)).filter(
+        pl.col("kind").is_in(["difference", OWN])
         & pl.col("value").is_finite()
         & (pl.col("measure") == "mass")
         & (pl.col("map") == main_map(tables))
@@ -118,15 +125,14 @@ def inside(tables: Tables) -> Answer:
     if shifts.is_empty():
         return Answer("What changed inside?", (Markup("The study did not look inside."),), "inside")
     rows = differences(tables, tables.plan["main_measure"])
-    sure = [key for key, row in rows.items() if is_sure(row)]
     chosen = []
     for pick, sign in ((max, 1), (min, -1)):
-        cells = [key for key in sure if rows[key]["difference"] * sign > 0]
+        cells = [key for key, row in rows.items() if direction(row) == sign]
         if cells:
             chosen.append(pick(cells, key=lambda key: rows[key]["difference"]))
     sentences = [_inside(tables, shifts, key) for key in chosen]
     if not sentences:
-        sentences = [Markup("No score changed clearly; the curves below show the rest.")]
+        sentences = [Markup("No change of a score is decided; the curves below show the rest.")]
     sentences.append(Markup("{}").format(CORRELATE))
     return Answer("What changed inside?", tuple(sentences), "inside")
 
@@ -147,7 +153,11 @@ def _inside(tables: Tables, shifts: pl.DataFrame, key: CellKey) -> Markup:
     position = "last" if "last" in found else found[0]
     where = POSITIONS.get(position, position)
     own = own.filter(pl.col("position") == position)
-    parts = [part for verb, sign in MOVES if (part := _most(own, verb, sign))]
+    parts = [
+        Markup("{} {}").format(words, Markup("; ").join(told))
+        for kind, words in (("difference", "against the base"), (OWN, OWN_WORDS))
+        if (told := _moves(own.filter(pl.col("kind") == kind)))
+    ]
     if not parts:
         return Markup("{} ({}): no language’s mass changed.").format(name, where)
     text = Markup(
@@ -157,21 +167,25 @@ def _inside(tables: Tables, shifts: pl.DataFrame, key: CellKey) -> Markup:
     return text.format(name, where, Markup("; ").join(parts))
 
 
+def _moves(own: pl.DataFrame) -> list[Markup]:
+    return [part for verb, sign in MOVES if (part := _most(own, verb, sign))]
+
+
 def _most(own: pl.DataFrame, verb: str, sign: int) -> Markup | None:
-    """Say which mass moved most over depths and languages, and which did clearly if another."""
+    """Say which mass moved most over depths and languages, and which is decided if another."""
     moved = own.filter(pl.col("value") * sign > 0).sort(pl.col("value") * -sign, "language")
     if moved.is_empty() or abs(moved["value"][0]) < LEAST:
         return None
     first = moved.row(0, named=True)
-    clear = moved.filter(pl.col("p_value") < 0.05)
+    clear = moved.filter(pl.col("clear"))
     lead = Markup("the mass of {} {} most, by {}").format(_mass(first), verb, _moved(first))
     if clear.height and clear.row(0, named=True) == first:
         return lead
     if clear.is_empty():
-        return lead + Markup(", which is not clear, nor is what any other did")
+        return lead + Markup(", which is not decided, nor is what any other did")
     least = clear.row(0, named=True)
-    text = Markup(", which is not clear; of what {} clearly the most is {}, by {}")
-    return lead + text.format(verb, _mass(least), _moved(least))
+    text = Markup(", which is not decided; of what is, {} {} most, by {}")
+    return lead + text.format(_mass(least), verb, _moved(least))
 
 
 def _mass(row: dict[str, Any]) -> Markup:
@@ -181,32 +195,58 @@ def _mass(row: dict[str, Any]) -> Markup:
 def _moved(row: dict[str, Any]) -> Markup:
     text = Markup('<span class="num">{} ({})</span> points at depth {} ({})')
     span = interval(row["low"], row["high"], sign=True)
-    return text.format(signed(row["value"]), span, row["depth"], p_text(row["p_value"]))
+    return text.format(signed(row["value"]), span, row["depth"], lens_p_words(row))
 
 
 def undecided(tables: Tables) -> Answer | None:
-    """Say which pairings stay open and how many more questions would decide them."""
-    rows = differences(tables, tables.plan["main_measure"])
-    open_rows = [(k, r, more_questions(r)) for k, r in rows.items() if not is_sure(r)]
-    if not open_rows:
-        return None
-    known = sorted(((e, k) for k, _, e in open_rows if e is not None), key=lambda x: (x[0], x[1]))
-    lead = Markup("{} of {} are not decided.")
-    sentences = [lead.format(len(open_rows), count_text(len(rows), "pairing"))]
-    near = [
-        Markup("{} ({})").format(
-            cell_name(tables, key),
-            f"about {extra:,} more" if extra else "enough for itself, not after correction",
-        )
-        for extra, key in known[:NAMED]
-    ]
-    if near:
+    """Say which pairings stay open and what would decide them, or that this design cannot."""
+    measure = tables.plan["main_measure"]
+    rows, limits = differences(tables, measure), capacities(tables, measure)
+    open_rows = {k: r for k, r in rows.items() if not is_told(r)}
+    sentences = []
+    if open_rows:
+        lead = Markup("{} of {} are not decided.")
+        sentences.append(lead.format(len(open_rows), count_text(len(rows), "pairing")))
+        sentences += _prices(tables, open_rows, limits)
+    least = [r["smallest_gain"] for r in rows.values() if is_number(r["smallest_gain"])]
+    if least:
         text = Markup(
-            "If the differences are as large as they look, more questions would decide, with 80 % "
-            "power and before correction: {}."
+            "The smallest gain that this design would find with 80 % power, after correction for "
+            '{}: <span class="num">{}</span> points in the middle pairing (<span class="num">{} to '
+            "{}</span>)."
         )
-        sentences.append(text.format(listed(near)))
-    if unknown := len(open_rows) - len(known):
+        pairs = count_text(len(rows), "pairing")
+        sizes = (median(least), min(least), max(least))
+        sentences.append(text.format(pairs, *(points(x) for x in sizes)))
+    return Answer("What stays open?", tuple(sentences), "gains") if sentences else None
+
+
+def _prices(
+    tables: Tables,
+    rows: dict[CellKey, dict[str, Any]],
+    limits: dict[tuple[str, str], Capacity],
+) -> Iterator[Markup]:
+    """Yield what would decide the open rows: none by a design that cannot, else the nearest."""
+    blind = {
+        k: limits[k[0], k[2]]
+        for k in rows
+        if (k[0], k[2]) in limits and not limits[k[0], k[2]].decides
+    }
+    if blind:
+        many = "any of them" if len(blind) == len(rows) else f"{len(blind)} of them"
+        text = Markup("This design cannot decide {}: {}. Ask more contexts, or run more seeds.")
+        yield text.format(many, next(iter(blind.values())).words)
+    known = {k: r for k, r in rows.items() if k not in blind and is_number(r["questions_needed"])}
+    near = sorted(known, key=lambda k: (known[k]["questions_needed"] / max(known[k]["n"], 1), k))
+    named = [
+        Markup("{} ({})").format(cell_name(tables, key), needed_words(rows[key]))
+        for key in near[:NAMED]
+    ]
+    if named:
+        yield Markup(
+            "If the differences are as large as they look, this would decide, with 80 % power and "
+            "after correction, each for its part of the doubt: {}."
+        ).format(Markup("; ").join(named))
+    if unknown := len(rows) - len(blind) - len(known):
         text = Markup("For {} of them the difference is too near to zero to name a number.")
-        sentences.append(text.format("all" if not known else unknown))
-    return Answer("What stays open?", tuple(sentences), "gains")
+        yield text.format("all" if unknown == len(rows) else unknown)

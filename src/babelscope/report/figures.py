@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from babelscope.records import MISSING, Estimate
+from babelscope.report.claims import verdict
 from babelscope.report.names import (
     NO_DATA,
     interval,
@@ -24,7 +25,6 @@ from babelscope.report.tables import (
     Tables,
     differences,
     estimate,
-    is_sure,
     values,
     variants,
 )
@@ -148,8 +148,27 @@ KINDS = {
         "color": "@orange",
         "line": {"color": "@orange", "width": 1.5},
     },
+    "gained": {
+        "symbol": "triangle-up",
+        "color": "@paper",
+        "line": {"color": "@blue", "width": 1.5},
+    },
+    "lost": {
+        "symbol": "triangle-down",
+        "color": "@paper",
+        "line": {"color": "@orange", "width": 1.5},
+    },
     "open": {"symbol": "circle", "color": "@paper", "line": {"color": "@muted", "width": 1.5}},
 }
+
+MEANING = {
+    "helped": "tuning helped",
+    "harmed": "tuning harmed",
+    "gained": "these adapters gained",
+    "lost": "these adapters lost",
+    "open": "undecided",
+}
+"""What each mark says, by `claims.verdict`."""
 
 
 def gains(tables: Tables, naming: Naming = language_name) -> tuple[Panel, ...]:
@@ -167,10 +186,10 @@ def gains(tables: Tables, naming: Naming = language_name) -> tuple[Panel, ...]:
         empty = [i for i, row in enumerate(own) if row is None]
         traces = [gaps(empty, -reach)]
         for kind, mark in KINDS.items():
-            chosen = [(i, r) for i, r in enumerate(own) if r and _kind(r) == kind]
+            chosen = [(i, r) for i, r in enumerate(own) if r and verdict(r) == kind]
             hover = [
                 f"{labels[i]}: {signed(r['difference'])} "
-                f"({interval(r['low'], r['high'], sign=True)}), {kind}"
+                f"({interval(r['low'], r['high'], sign=True)}), {MEANING[kind]}"
                 for i, r in chosen
             ]
             found = [estimate(r, "difference") for _, r in chosen]
@@ -182,12 +201,6 @@ def gains(tables: Tables, naming: Naming = language_name) -> tuple[Panel, ...]:
         title = model_title(tables, variant)
         panels.append(Panel(f"gain-{number}", title, summary, height(len(targets)), figure))
     return tuple(panels)
-
-
-def _kind(row: dict[str, Any]) -> str:
-    if not is_sure(row):
-        return "open"
-    return "helped" if row["difference"] > 0 else "harmed"
 
 
 def stacked(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from markupsafe import Markup
 
 from babelscope.report.cells import Row, Table
+from babelscope.report.claims import is_told
 from babelscope.report.contrast_words import (
     GAIN_SIDES,
     HEADS,
@@ -14,8 +15,8 @@ from babelscope.report.contrast_words import (
     each,
     numbers,
     recipe_note,
+    told_apart,
     told_with_cut,
-    verdict,
 )
 from babelscope.report.contrasts import (
     MEAN,
@@ -34,7 +35,7 @@ from babelscope.report.names import (
     source_name,
     variant_name,
 )
-from babelscope.report.tables import Tables, Variant, is_sure
+from babelscope.report.tables import Tables, Variant
 from babelscope.report.words import Answer, strong
 
 GROUPS = "Which group of languages gains more?"
@@ -116,11 +117,11 @@ def _group(
         over = Markup("after tuning on {}").format(isolated(source_name(tables, mean.where)))
     cut = any(sides != own.sides for sides in own.taken.values())
     without = ", no source judged by its own language" if cut else ""
-    told = verdict(mean, Markup("{} gains").format(one), GAIN_SIDES)
+    told = told_apart(mean, Markup("{} gains").format(one), GAIN_SIDES)
     yield Markup("{} ({}{}): {} {}.").format(lead, _sides(mean.targets), without, over, told)
-    clear = [c for c in singles if is_sure(c.row)] if mean.where == MEAN else []
+    clear = [c for c in singles if is_told(c.row)] if mean.where == MEAN else []
     if clear:
-        text = Markup("Clear for {} of {}: {} gains {}.")
+        text = Markup("Decided for {} of {}: {} gains {}.")
         parts = [(c, source_name(tables, c.where), "after tuning on") for c in clear]
         told = each(parts, GAIN_SIDES)
         yield text.format(len(clear), count_text(len(singles), "source"), one, told)

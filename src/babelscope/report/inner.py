@@ -8,6 +8,10 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
+from babelscope.measure.exact import fisher_p
+from babelscope.measure.inference import LEVEL
+from babelscope.report.claims import direction
+from babelscope.report.lens_claims import lens_p_words, tested
 from babelscope.report.maps import leading, two_depths
 from babelscope.report.names import (
     CORRELATE,
@@ -30,20 +34,17 @@ from babelscope.report.tables import (
     base_of,
     differences,
     final_steps,
-    is_sure,
     main_map,
 )
 from babelscope.report.words import NAMED, Answer, cell_name, strong
 
 CONTEST = "contest:"
-NEGLIGIBLE = 0.001
-"""A change of mass below a tenth of a point says nothing, however sure it is."""
 SILENT = "Did interfering languages fall silent where scores rose?"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A pairing whose score clearly rose, a language that interferes, and its clear changes."""
+    """A pairing, a language that interferes there, and its decided changes."""
 
     key: CellKey
     language: str
@@ -52,26 +53,32 @@ class Trial:
 
 
 def silence(tables: Tables) -> Answer:
-    """Say whether the mass of interfering languages fell where scores clearly rose."""
+    """Say whether masses of interfering languages fell where scores rose more than elsewhere."""
     frame = _masses(tables)
     if not (frame["kind"] == "difference").any():
         words = "The study did not look inside at the last prompt token: it cannot say."
         return Answer(SILENT, (Markup(words),), "inside")
     scored = differences(tables, tables.plan["main_measure"])
-    rising = [key for key, row in scored.items() if is_sure(row) and row["difference"] > 0]
+    rising = [key for key, row in scored.items() if direction(row) > 0]
     if not rising:
-        words = "No score clearly rose: there is nothing to set beside the lens."
+        words = "No rise of a score is decided: there is nothing to set beside the lens."
         return Answer(SILENT, (Markup(words),), "inside")
     trials = [trial for key in rising for trial in _trials(tables, frame, key)]
+    others = [t for key in scored if key not in rising for t in _trials(tables, frame, key)]
     if not trials:
-        words = "The lens was not read where scores clearly rose: the study cannot say."
+        words = "The lens was not read where scores rose: the study cannot say."
         return Answer(SILENT, (Markup(words),), "inside")
-    told = (_count(trials), *_named(tables, trials), _how(frame), Markup("{}").format(CORRELATE))
+    told = (
+        _count(trials, others),
+        *_named(tables, trials),
+        _how(frame),
+        Markup("{}").format(CORRELATE),
+    )
     return Answer(SILENT, told, "inside")
 
 
 def _masses(tables: Tables) -> pl.DataFrame:
-    return final_steps(tables.lens).filter(
+    return final_steps(tested(tables.lens)).filter(
         (pl.col("measure") == "mass")
         & (pl.col("map") == main_map(tables))
         & (pl.col("position") == "last")
@@ -96,8 +103,7 @@ def _trials(tables: Tables, frame: pl.DataFrame, key: CellKey) -> list[Trial]:
     for subset, code in places:
         rows = own.filter((pl.col("subset") == subset) & (pl.col("language") == code))
         if not rows.is_empty():
-            telling = (pl.col("p_value") < 0.05) & (pl.col("value").abs() >= NEGLIGIBLE)
-            clear = rows.filter(telling)
+            clear = rows.filter(pl.col("clear"))
             found.append(Trial(key, code, leading(clear, -1), leading(clear, 1)))
     return found
 
@@ -119,17 +125,29 @@ def _loudest(tables: Tables, frame: pl.DataFrame, key: CellKey) -> list[str]:
     return [most["language"]] if most else []
 
 
-def _count(trials: list[Trial]) -> Markup:
-    fell = sum(t.fell is not None and t.rose is None for t in trials)
-    rose = sum(t.rose is not None and t.fell is None for t in trials)
-    both = sum(t.rose is not None and t.fell is not None for t in trials)
+def _count(trials: list[Trial], others: list[Trial]) -> Markup:
+    """Count falls where scores rose, and beside them where they did not, with an exact test."""
     text = Markup(
-        "Where scores clearly rose ({}), the interfering language’s mass clearly fell in "
-        "<strong>{}</strong>, rose in <strong>{}</strong>, and did either by depth in "
-        "<strong>{}</strong>; <strong>{}</strong> undecided."
+        "Where scores rose ({}), the interfering language’s mass fell in <strong>{}</strong> and "
+        "rose in {}"
     )
-    rest = len(trials) - fell - rose - both
-    return text.format(count_text(len(trials), "case"), fell, rose, both, rest)
+    fell, rose = _falls(trials), sum(t.rose is not None and t.fell is None for t in trials)
+    said = text.format(count_text(len(trials), "case"), fell, rose)
+    if not others:
+        return said + Markup(
+            "; no other case was read to set beside them, so that this tells nothing."
+        )
+    base = _falls(others)
+    p = fisher_p((fell, base), (len(trials), len(others)))
+    told = "which differs" if p < LEVEL else "of which no difference is shown"
+    tail = Markup(
+        "; where they did not rise, in <strong>{}</strong> of {}, {} (Fisher’s exact {})."
+    )
+    return said + tail.format(base, len(others), told, p_text(p))
+
+
+def _falls(trials: list[Trial]) -> int:
+    return sum(t.fell is not None and t.rose is None for t in trials)
 
 
 def _named(tables: Tables, trials: list[Trial]) -> list[Markup]:
@@ -145,7 +163,7 @@ def _named(tables: Tables, trials: list[Trial]) -> list[Markup]:
                 signed(row["value"]),
                 interval(row["low"], row["high"], sign=True),
                 row["depth"],
-                p_text(row["p_value"]),
+                lens_p_words(row),
             )
             for verb, row in (("fell", trial.fell), ("rose", trial.rose))
             if row

@@ -7,8 +7,10 @@ from typing import Any
 
 import polars as pl
 
+from babelscope.report.claims import NEGLIGIBLE, NEGLIGIBLE_BITS, is_told
+from babelscope.report.lens_claims import CHANGES, OWN, about_tuning, tested
 from babelscope.report.names import POSITIONS, language_name, named, owner_key, variant_name
-from babelscope.report.tables import Tables, Variant, base_of, differences, is_sure, main_map
+from babelscope.report.tables import Tables, Variant, base_of, differences, main_map
 
 NUMBERS = 500_000
 """The most numbers that the page carries of the lens; about 2 MB of text."""
@@ -42,7 +44,7 @@ def lens_view(tables: Tables) -> LensView | None:
     Probabilities are x 100, entropies in bits, in whole numbers of `UNIT`; missing ones are null.
     """
     wanted = pl.col("measure").is_in([m for m in DRAWN if m != "gold"] + list(GOLD))
-    frame = tables.lens.filter(wanted & pl.col("value").is_finite())
+    frame = tested(tables.lens).filter(wanted & pl.col("value").is_finite())
     if frame.is_empty():
         return None
     frame, left_out = _within_size(tables, frame)
@@ -57,6 +59,9 @@ def lens_view(tables: Tables) -> LensView | None:
         **_choices(tables, frame),
         "variants": [[owner_key(*o), named(variant_name(tables, Variant(*o)))] for o in tuned],
         "steps": {owner_key(*o): _saved(frame, *o) for o in tuned},
+        "tuning": about_tuning(frame),
+        "own": bool((frame["kind"] == OWN).any()),
+        "negligible": {"%": 100 * NEGLIGIBLE, "bits": NEGLIGIBLE_BITS},
         "intervals": bool(frame["low"].is_finite().any()),
         "targets": [[t, language_name(t)] for t in targets],
         "languages": {code: language_name(code) for code in codes},
@@ -103,9 +108,9 @@ def _subset_name(subset: str) -> str:
 
 
 def _start(tables: Tables, targets: list[str], owners: list[tuple[Any, ...]]) -> list[str]:
-    """Return the target and variant shown first: the largest sure change, else the first."""
+    """Return the target and variant shown first: the largest decided change, else the first."""
     rows = differences(tables, tables.plan["main_measure"])
-    sure = sorted((-abs(r["difference"]), k) for k, r in rows.items() if is_sure(r))
+    sure = sorted((-abs(r["difference"]), k) for k, r in rows.items() if is_told(r))
     for _, (recipe, source, target) in sure:
         if (recipe, source) in owners and target in targets:
             return [target, owner_key(recipe, source)]
@@ -160,7 +165,7 @@ def _cells(frame: pl.DataFrame) -> dict[str, Any]:
         pl.when(pl.col(c).is_finite()).then((pl.col(c) * scale).round().cast(pl.Int64)).alias(c)
         for c in ("value", "low", "high")
     ]
-    p = pl.when(pl.col("p_value").is_finite()).then(pl.col("p_value") / P_UNIT)
+    p = pl.when(pl.col("p").is_finite()).then(pl.col("p") / P_UNIT)
     packed = (
         frame.sort(*KEYS, "language", "depth")
         .with_columns(*whole, p.round().cast(pl.Int64).alias("p"))
@@ -178,7 +183,7 @@ def _cells(frame: pl.DataFrame) -> dict[str, Any]:
         key = "|".join((row["target"], owner, str(step), *place))
         where = depths.setdefault(tuple(row["depth"]), len(depths))
         series = [where, *(_known(row[name]) for name in ("value", "low", "high"))]
-        if row["kind"] == "difference":
+        if row["kind"] in CHANGES:
             series.append(_known(row["p"]))
         cells.setdefault(key, {}).setdefault(row["kind"], {})[row["language"]] = series
     return {"cells": cells, "depths": [list(d) for d in depths]}

@@ -9,6 +9,7 @@ import polars as pl
 from markupsafe import Markup
 
 from babelscope.report.cells import Number, Row, Table, number
+from babelscope.report.lens_claims import about_tuning, tested
 from babelscope.report.names import (
     LENS_ROWS,
     NO_DATA,
@@ -52,11 +53,11 @@ class Reading:
 
 
 def _is_clear(row: dict[str, Any] | None, side: pl.DataFrame) -> bool:
-    """Whether a change is significant, or a mass above the interval of every other."""
+    """Whether a change is decided and not negligible, or a mass above all other intervals."""
     if row is None:
         return False
     if row["kind"] == "difference":
-        return is_number(row["p_value"]) and row["p_value"] < 0.05
+        return bool(row["clear"])
     others = side.filter(pl.col("language") != row["language"])
     return others.filter(pl.col("high") >= row["low"]).is_empty()
 
@@ -69,7 +70,7 @@ def map_names(tables: Tables) -> tuple[str, ...]:
 
 
 def _masses(tables: Tables) -> pl.DataFrame:
-    return final_steps(tables.lens).filter(
+    return final_steps(tested(tables.lens)).filter(
         (pl.col("measure") == "mass")
         & (pl.col("position") == "last")
         & (pl.col("subset") == "all")
@@ -152,6 +153,8 @@ def comparison(tables: Tables) -> Table:
         "Mass at the last prompt token, points of probability (95 %), at the middle and the last "
         "depth, over the languages that both maps hold"
     )
+    if not about_tuning(tables.lens):
+        caption += "; p of these adapters only"
     heads = (f"by {name}" for name in names)
     return Table(caption, ("Model", "Target", "Depth", "Largest", *heads, "Maps agree"), rows)
 
@@ -171,8 +174,8 @@ def _told(row: dict[str, Any] | None, what: str) -> Number:
     text = f"{language_name(row['language'])} {write(row['value'])} ({span})"
     parts = [(name, row[name or "value"]) for name in ("", "low", "high", "n", "language")]
     if what != "most":
-        text = f"{text}, {p_text(row['p_value'])}"
-        parts.append(("p, corrected", row["p_value"]))
+        text = f"{text}, {p_text(row['p'])}"
+        parts.append(("p, corrected", row["p"]))
     return Number(text, tuple(parts))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from babelscope.records import MISSING
+from babelscope.report.claims import p_words, shown_p, verdict
+from babelscope.report.common import MEAN, Share, shares_of_gains
 from babelscope.report.names import (
     NO_DATA,
     estimate_text,
@@ -16,6 +19,7 @@ from babelscope.report.names import (
     named,
     p_text,
     points,
+    recipe_name,
     same_language,
     share_text,
     signed,
@@ -28,7 +32,6 @@ from babelscope.report.tables import (
     Variant,
     differences,
     estimate,
-    is_sure,
     values,
     variants,
 )
@@ -108,57 +111,26 @@ def style(amount: float) -> str:
     )
 
 
-def views(tables: Tables) -> tuple[View, ...]:
-    """Return the views that the study has data for: score, gain, significance, efficiencies."""
-    measure = tables.plan["main_measure"]
-    name = measure_name(measure)
-    score, gain, sure = (
-        {key: text for key, text in cells.items() if text is not None}
-        for cells in (_scores(tables), _gains(tables), _sure(tables))
-    )
-    found = (
-        (
-            "score",
-            "Score",
-            f"{name}, points of 100; the stronger the blue, the higher.",
-            score,
-            True,
-        ),
-        (
-            "gain",
-            "Gain",
-            f"{name} minus the base model, points; blue gained, orange lost.",
-            gain,
-            False,
-        ),
-        (
-            "sure",
-            "Corrected significance",
-            "▲ helped, ▼ harmed, with Holm’s p below 0.05; · undecided.",
-            sure,
-            False,
-        ),
-        (
-            "efficiency",
-            "Transfer efficiency",
-            "Score here as a percentage of the same model’s score in its source language. What the "
-            "base model already knew counts in both: a model that learnt nothing has its base’s "
-            "ratio.",
-            _efficiencies(tables, "transfer_efficiency"),
-            False,
-        ),
-        (
-            "gain-efficiency",
-            "Efficiency of gains",
-            "Gain here as a percentage of the same model’s gain in its source language; no data "
-            "where the interval of that gain holds 0.",
-            _efficiencies(tables, "gain_efficiency"),
-            False,
-        ),
-    )
+MARKS = {
+    "helped": (0.75, "▲", "tuning helped"),
+    "harmed": (-0.75, "▼", "tuning harmed"),
+    "gained": (0.35, "△", "these adapters gained"),
+    "lost": (-0.35, "▽", "these adapters lost"),
+    "open": (0.0, "·", "undecided"),
+}
+"""Shade, mark and meaning of each verdict of `claims.verdict`."""
+
+
+def views(tables: Tables, parts: Sequence[Share] | None = None) -> tuple[View, ...]:
+    """Return the views that the study has data for: score, gain, own part, tests, efficiency.
+
+    `parts` are those of `common.shares_of_gains`, made here if they are not given.
+    """
+    shares = shares_of_gains(tables) if parts is None else parts
+    own = _own_view(tables, shares)
     places = tuple(range(len(variants(tables))))
     bases = sum(v.is_base for v in variants(tables))  # they are the first
-    return tuple(
+    shown = [
         View(
             key,
             label,
@@ -166,9 +138,80 @@ def views(tables: Tables) -> tuple[View, ...]:
             _rows(tables, cells, with_base=base),
             places if base else places[bases:],
         )
-        for key, label, legend, cells, base in found
+        for key, label, legend, cells, base in _readings(tables)
         if any(not cell.missing for cell in cells.values())
+    ]
+    if own is not None:
+        at = next((i for i, view in enumerate(shown) if view.key == "sure"), len(shown))
+        shown.insert(at, replace(own, places=(*own.places, *places[bases:])))
+    return tuple(shown)
+
+
+Reading = tuple[str, str, str, dict[CellKey, Cell], bool]
+"""A view's key, label, legend and cells, and whether models before tuning have rows."""
+
+
+def _readings(tables: Tables) -> tuple[Reading, ...]:
+    """Return what the views but that of own parts hold, in their order."""
+    name = measure_name(tables.plan["main_measure"])
+    gain = f"{name} minus the base model, points; blue gained, orange lost."
+    sure = (
+        "▲ tuning helped, ▼ harmed, with Holm’s p below 0.05 over seeds and contexts; △ these "
+        "adapters gained, ▽ lost, over contexts alone; · undecided."
     )
+    share = (
+        "Score here as a percentage of the same model’s score in its source language. What the "
+        "base model already knew counts in both: a model that learnt nothing has its base’s ratio."
+    )
+    gains = (
+        "Gain here as a percentage of the same model’s gain in its source language; no data where "
+        "the interval of that gain holds 0."
+    )
+    of_scores, of_gains = (_efficiencies(tables, f"{x}_efficiency") for x in ("transfer", "gain"))
+    score = f"{name}, points of 100; the stronger the blue, the higher."
+    return (
+        ("score", "Score", score, _scores(tables), True),
+        ("gain", "Gain", gain, _gains(tables), False),
+        ("sure", "Corrected significance", sure, _sure(tables), False),
+        ("efficiency", "Transfer efficiency", share, of_scores, False),
+        ("gain-efficiency", "Efficiency of gains", gains, of_gains, False),
+    )
+
+
+def _own_view(tables: Tables, shares: Sequence[Share]) -> View | None:
+    """Return the mean gain over sources, then what each has of its own; None without either.
+
+    The rows of means stand above all others, in any order: their places are below 0.
+    """
+    if not shares:
+        return None
+    top = max(abs(s.found.difference.value) for s in shares) or 1.0
+    cells: dict[CellKey, Cell] = {}
+    for share in shares:
+        e, row = share.found.difference, share.row
+        mark = MARKS[verdict(row)][1]
+        text = signed(e.value) if mark == "·" else f"{signed(e.value)}\u00a0{mark}"
+        span = interval(e.low, e.high, sign=True)
+        told = f"{signed(e.value)} ({span}), {MARKS[verdict(row)][2]}, {p_words(row)}, n = {e.n}"
+        cells[share.recipe, share.source, share.target] = Cell(text, told, style(e.value / top))
+    means = []
+    for recipe in dict.fromkeys(s.recipe for s in shares):
+        note = f", {recipe_name(tables, recipe)}" if len(tables.plan["recipes"]) > 1 else ""
+        name = f"mean of all sources{note}"
+        row_ = tuple(
+            replace(cell, title=f"{language_name(t)}, {name}: {cell.title}")
+            if (cell := cells.get((recipe, MEAN, t)))
+            else Cell(NO_DATA, f"{language_name(t)}, {name}: {NO_DATA}", "", missing=True)
+            for t in tables.plan["targets"]
+        )
+        means.append((name, row_))
+    legend = (
+        "The first row is the mean gain over sources, common to all; below it, what is a source’s "
+        "own: its gain minus the mean gain of the others. ▲ ▼ are told of tuning, △ ▽ of these "
+        "adapters only."
+    )
+    rows = (*means, *_rows(tables, cells, with_base=False))
+    return View("own", "Own part of the gain", legend, rows, tuple(range(-len(means), 0)))
 
 
 def _rows(
@@ -227,14 +270,13 @@ def _gains(tables: Tables) -> dict[CellKey, Cell]:
 def _sure(tables: Tables) -> dict[CellKey, Cell]:
     cells = {}
     for key, row in differences(tables, tables.plan["main_measure"]).items():
-        amount, mark = 0.0, "·"
-        if is_sure(row):
-            amount, mark = (0.75, "▲") if row["difference"] > 0 else (-0.75, "▼")
-        p = p_text(row["p_holm"])
-        text = f"{mark} {p.removeprefix(EQUALS)}" if is_number(row["p_holm"]) else mark
-        verdict = {"▲": "helped", "▼": "harmed", "·": "undecided"}[mark]
+        amount, mark, meaning = MARKS[verdict(row)]
+        p = p_text(shown_p(row))
+        text = f"{mark} {p.removeprefix(EQUALS)}" if is_number(shown_p(row)) else mark
         cells[key] = Cell(
-            text.replace("p\u00a0<\u00a0", "<"), f"{verdict}, corrected {p}", style(amount)
+            text.replace("p\u00a0<\u00a0", "<"),
+            f"{meaning}, corrected {p_words(row)}",
+            style(amount),
         )
     return cells
 

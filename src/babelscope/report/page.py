@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from markupsafe import Markup
 
 from babelscope.portable import portable_command, portable_path
 from babelscope.report import (
+    against,
     beside,
     caveats,
     certainty,
+    common,
     contrast_words,
     explain,
     figures,
@@ -72,7 +75,7 @@ def render(tables: Tables) -> str:
     files += ["templates/grid.js", "templates/explorer.js"] if examples else []
     scripts = [asset(name) for name in files]
     drawn, found = _drawn(tables), contrasts(tables)
-    told = parts.headline(tables) or inner.headline(tables)
+    taken_apart = common.shares_of_gains(tables)
     shown = [panel for group in drawn.values() for panel in group]
     lens = lens_view(tables)
     return template("page.html.j2").render(
@@ -80,14 +83,17 @@ def render(tables: Tables) -> str:
         scripts=[Markup(script) for script in scripts],
         style=Markup(asset("templates/style.css")),
         head=_head(tables),
-        answers=() if empty else _answers(tables, found),
+        answers=() if empty else _answers(tables, found, taken_apart),
         notes=(*unfinished.note(tables), *(() if empty else caveats.notes(tables))),
-        headline=unfinished.headline(tables) or told or words.headline(tables),
+        headline=unfinished.headline(tables)
+        or parts.headline(tables)
+        or inner.headline(tables)
+        or (*words.headline(tables), *against.note(tables)),
         empty=empty,
         asked=asked,
         parts=others,
-        scored=asked and not inner.is_lens_only(tables),
-        views=matrix.views(tables),
+        scored=asked and not (inner.is_lens_only(tables) or parts.is_untested(tables)),
+        views=matrix.views(tables, taken_apart),
         targets=[(t, language_name(t)) for t in tables.plan["targets"]],
         orders=orders.orders(tables),
         produced=produced.produced_view(tables),
@@ -98,7 +104,7 @@ def render(tables: Tables) -> str:
         correlate=CORRELATE,
         map_verdict=maps.verdict(tables),
         explorer=examples,
-        tables=tables_of(tables, found),
+        tables=tables_of(tables, found, taken_apart),
         provenance=_provenance(tables),
         cause_names=figures.CAUSES,
         stop_names=figures.STOPS,
@@ -133,7 +139,9 @@ def _matrix_data(tables: Tables) -> dict[str, Any]:
     }
 
 
-def _answers(tables: Tables, contrasted: Contrasts) -> list[words.Answer]:
+def _answers(
+    tables: Tables, contrasted: Contrasts, taken_apart: Sequence[common.Share]
+) -> list[words.Answer]:
     told = list(parts.answers(tables))
     if parts.is_untested(tables):
         return told
@@ -142,6 +150,8 @@ def _answers(tables: Tables, contrasted: Contrasts) -> list[words.Answer]:
     found = (
         words.best_sources(tables),
         words.helped_and_harmed(tables),
+        against.otherwise(tables),
+        common.common_and_own(tables, taken_apart),
         words.self_tuning(tables),
         contrast_words.better_data(tables, contrasted),
         group_words.groups_compared(tables, contrasted),
@@ -153,14 +163,22 @@ def _answers(tables: Tables, contrasted: Contrasts) -> list[words.Answer]:
     return [*(answer for answer in found if answer is not None), *told]
 
 
-def tables_of(tables: Tables, found: Contrasts | None = None) -> dict[str, Table]:
+def tables_of(
+    tables: Tables,
+    found: Contrasts | None = None,
+    taken_apart: Sequence[common.Share] | None = None,
+) -> dict[str, Table]:
     """Return every table of the report by its short name; some may have no rows.
 
-    `found` are the study's contrasts, made here if they are not given.
+    `found` are the study's contrasts, `taken_apart` its gains taken apart; both are made here if
+    they are not given.
     """
     found = found or contrasts(tables)
+    if taken_apart is None:
+        taken_apart = common.shares_of_gains(tables)
     return {
         "certainty": certainty.certainty(tables),
+        "shares_of_gains": common.share_table(tables, taken_apart),
         "measures": panels.all_measures(tables),
         "shares": panels.shares(tables),
         "produced": produced.produced_table(tables),

@@ -6,14 +6,23 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from babelscope.errors import SettingError, StoreError
-from babelscope.measure.inference import compare, estimate, holm
+from babelscope.measure.effects import Effect, difference_effect
+from babelscope.measure.inference import (
+    comparisons,
+    estimate,
+    holm,
+    nothing_compared,
+    score_interval,
+)
 from babelscope.records import Comparison, Estimate
+from babelscope.report.claims import Capacity, comparison_row
 from babelscope.report.questions import Cells, aligned, question_cells, shared_questions, values_of
 from babelscope.report.tables import CellKey, Tables, Variant, base_of, read_study, variants
 
@@ -31,8 +40,9 @@ class Side:
 class Pair:
     """A model in a target that both studies have: two estimates on shared questions, B minus A.
 
-    `p_holm` is corrected over all pairs of the same kind ("score" or "gain"); a base that is the
-    same model in both studies has nothing to test and counts for none.
+    Both p are corrected over all pairs of the same kind ("score" or "gain"); a base that is the
+    same model in both studies has nothing to test and counts for none. `capacity` is
+    what so many pairs can decide.
     """
 
     kind: str
@@ -42,6 +52,13 @@ class Pair:
     found: Comparison
     p_holm: float = math.nan
     seeds: str = ""
+    p_adapters_holm: float = math.nan
+    capacity: Capacity | None = None
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The difference as a row of a table of comparisons."""
+        return comparison_row(self.found, self.p_holm, self.p_adapters_holm)
 
 
 def read_side(folder: Path) -> Side:
@@ -112,13 +129,14 @@ def _questions(frame: pl.DataFrame) -> pl.DataFrame:
 def pairs(a: Side, b: Side) -> tuple[Pair, ...]:
     """Return every score, then every gain over the own base, that both studies have.
 
-    Differences are B minus A on shared questions, their contexts resampled and flipped together;
+    Differences are B minus A on shared questions, whole contexts being drawn;
     seeds that both have are paired, of others the means.
     """
     scores = [p for key in _keys(a, b) if (p := _score(a, b, key))]
     gains = [p for key in _keys(a, b) if key[1] and (p := _gain(a, b, key))]
-    untested = {p.key for p in scores if not p.key[1]} if has_same_model(a, b) else set()
-    return (*_corrected(scores, untested), *_corrected(gains, set()))
+    same = has_same_model(a, b)
+    untested = {p.key for p, *_ in scores if not p.key[1]} if same else set()
+    return (*_compared(scores, untested, 1.0), *_compared(gains, set(), 2.0))
 
 
 def has_same_model(a: Side, b: Side) -> bool:
@@ -135,14 +153,35 @@ def _keys(a: Side, b: Side) -> Iterator[CellKey]:
                 yield key
 
 
-def _corrected(found: list[Pair], untested: set[CellKey]) -> list[Pair]:
-    tested = [pair for pair in found if pair.key not in untested or pair.found.difference.value]
-    p = holm(np.array([pair.found.p_value for pair in tested]))
-    corrected = {pair.key: float(q) for pair, q in zip(tested, p, strict=True)}
-    return [replace(pair, p_holm=corrected.get(pair.key, math.nan)) for pair in found]
+Draft = tuple[Pair, Effect, int]
+"""A pair that is still to be compared with the others of its kind, its effect, its contexts."""
 
 
-def _score(a: Side, b: Side, key: CellKey) -> Pair | None:
+def _compared(drafts: list[Draft], untested: set[CellKey], unit: float) -> list[Pair]:
+    """Compare pairs of a kind; those of one recipe tell one another how seeds differ."""
+    tested = [p.key not in untested or bool(effect.value) for p, effect, _ in drafts]
+    found: dict[int, Comparison] = {}
+    for recipe in dict.fromkeys(pair.key[0] for pair, *_ in drafts):
+        places = [i for i, (pair, *_) in enumerate(drafts) if pair.key[0] == recipe]
+        effects = [drafts[i][1] for i in places]
+        found |= dict(zip(places, comparisons(effects, sum(tested), unit=unit), strict=True))
+    p_values, p_adapters = (
+        holm([getattr(found[i], name) if tested[i] else math.nan for i in range(len(drafts))])
+        for name in ("p_value", "p_adapters")
+    )
+    return [
+        replace(
+            pair,
+            found=found[i],
+            p_holm=float(p_values[i]),
+            p_adapters_holm=float(p_adapters[i]),
+            capacity=Capacity(contexts, found[i].seeds, sum(tested)),
+        )
+        for i, (pair, _, contexts) in enumerate(drafts)
+    ]
+
+
+def _score(a: Side, b: Side, key: CellKey) -> Draft | None:
     ids, contexts = shared_questions([a.cells[key], b.cells[key]])
     if not ids:
         return None
@@ -150,7 +189,7 @@ def _score(a: Side, b: Side, key: CellKey) -> Pair | None:
     return _pair("score", key, (one, other), contexts, seeds)
 
 
-def _gain(a: Side, b: Side, key: CellKey) -> Pair | None:
+def _gain(a: Side, b: Side, key: CellKey) -> Draft | None:
     frames = []
     for side in (a, b):
         base = base_of(side.tables, Variant(key[0], key[1]))
@@ -172,7 +211,10 @@ def _pair(
     values: tuple[NDArray[np.float64], NDArray[np.float64]],
     contexts: list[str],
     seeds: str,
-) -> Pair:
+) -> Draft:
     one, other = values
-    found = compare(other, one, contexts)
-    return Pair(kind, key, estimate(one, contexts), estimate(other, contexts), found, seeds=seeds)
+    found = nothing_compared()
+    bounds = score_interval if kind == "score" else estimate
+    ends = bounds(one, contexts), bounds(other, contexts)
+    pair = Pair(kind, key, *ends, found, seeds=seeds)
+    return pair, difference_effect(other, one, contexts), len(set(contexts))

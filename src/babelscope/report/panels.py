@@ -20,6 +20,7 @@ from babelscope.report.cells import (
     starred,
     tested,
 )
+from babelscope.report.claims import p_words
 from babelscope.report.explain import overgeneration_rows
 from babelscope.report.figures import CAUSES, STOPS
 from babelscope.report.names import (
@@ -28,7 +29,6 @@ from babelscope.report.names import (
     is_number,
     language_name,
     measure_name,
-    p_text,
     points,
     share_text,
     signed,
@@ -46,7 +46,10 @@ from babelscope.report.tables import (
     variants,
 )
 
-STARS = "* p below 0.05 after Holm’s correction, against the base model"
+STARS = (
+    "Against the base model, p below 0.05 after Holm’s correction: * of tuning, † of these "
+    "adapters only"
+)
 SCORES = ("squad_em", "squad_f1", "mlqa_em", "mlqa_f1", "char_f1", "gold_contained")
 
 
@@ -193,7 +196,7 @@ def _group(
         row = rows.get(key)
         if row is None:
             return estimated(scores[key])
-        told = f"{points(scores[key].value)}; {changed(row)}, {p_text(row['p_holm'])}"
+        told = f"{points(scores[key].value)}; {changed(row)}, {p_words(row)}"
         return replace(tested(scores[key], row), text=told)
     keys = [(variant.recipe, variant.source, t) for t in targets]
     found = [scores[k].value for k in keys if k in scores and is_number(scores[k].value)]

@@ -13,7 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
+from babelscope.report.claims import is_told
 from babelscope.report.fonts import Fonts
+from babelscope.report.lens_claims import tested
 from babelscope.report.names import LENS_ROWS, language_name, model_title
 from babelscope.report.paper import DOUBLE, SINGLE, bare, colour
 from babelscope.report.paper_matrix import diverging
@@ -23,7 +25,6 @@ from babelscope.report.tables import (
     base_of,
     differences,
     final_steps,
-    is_sure,
     main_map,
 )
 
@@ -57,9 +58,9 @@ class Seen:
 def seen(tables: Tables) -> Iterator[Seen]:
     """Yield, for each target, the masses at the last prompt token of base and one tuned model.
 
-    The model is the one whose score changed most and surely in the target, else the plan's first.
+    The model is the one whose score changed most, decided, in the target, else the plan's first.
     """
-    frame = final_steps(tables.lens).filter(
+    frame = final_steps(tested(tables.lens)).filter(
         (pl.col("measure") == "mass")
         & (pl.col("map") == main_map(tables))
         & (pl.col("position") == "last")
@@ -76,7 +77,7 @@ def seen(tables: Tables) -> Iterator[Seen]:
         sizes = {
             o: abs(rows[*o, target]["difference"])
             for o in known
-            if (*o, target) in rows and is_sure(rows[*o, target])
+            if (*o, target) in rows and is_told(rows[*o, target])
         }
         chosen = max(sizes, key=lambda o: sizes[o]) if sizes else known[0] if known else None
         if chosen:
@@ -129,7 +130,7 @@ def _depths(found: Seen) -> list[int]:
 
 
 def heat_map(tables: Tables, found: Seen, fonts: Fonts) -> Figure:
-    """Draw base, tuned and difference by depth and language; dots are p < 0.05 (max-|t|)."""
+    """Draw base, tuned and difference by depth and language; dots are decided changes (max-|t|)."""
     codes, depths = _languages(found, LANGUAGES), _depths(found)
     panels = [("base model", found.base)]
     if found.variant:
@@ -151,8 +152,8 @@ def heat_map(tables: Tables, found: Seen, fonts: Fonts) -> Figure:
         bar.outline.set_visible(False)
         bar.ax.set_ylim(-top if change else 0, top)
         if change:
-            p = _grid(frame, codes, depths, "p_value")
-            sure = np.argwhere(np.nan_to_num(p, nan=1.0) < 0.05)
+            clear = frame.with_columns(pl.col("clear").cast(pl.Float64))
+            sure = np.argwhere(_grid(clear, codes, depths, "clear") > 0)
             axes.plot(sure[:, 1], sure[:, 0], ".", ms=2.5, color=colour("@ink"))
         axes.set_yticks(range(len(codes)), [fonts.label(c) for c in codes])
         axes.set_ylim(len(codes) - 0.5, -0.5)

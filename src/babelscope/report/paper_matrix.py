@@ -8,11 +8,13 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from babelscope.report.cells import STARS
+from babelscope.report.claims import claim
 from babelscope.report.fonts import Fonts
 from babelscope.report.matrix import INKS, shade
 from babelscope.report.names import same_language, signed, source_language, variant_name
 from babelscope.report.paper import DOUBLE, SINGLE, bare, colour
-from babelscope.report.tables import Tables, differences, is_sure, variants
+from babelscope.report.tables import Tables, differences, variants
 
 CELL_IN, HEADS_IN, FOOT_IN = 0.27, 0.5, 0.1
 
@@ -20,7 +22,8 @@ CELL_IN, HEADS_IN, FOOT_IN = 0.27, 0.5, 0.1
 def gain_matrix(tables: Tables, fonts: Fonts) -> Figure | None:
     """Draw source x target gains of the main measure; None where nothing was compared.
 
-    A star marks p < 0.05 after Holm's correction, a frame the source's own language; hatching
+    A star marks p < 0.05 of tuning after Holm's correction, a dagger that of these adapters only, a
+    frame the source's own language; hatching
     says that a cell has no data.
     """
     rows = differences(tables, tables.plan["main_measure"])
@@ -45,7 +48,7 @@ def gain_matrix(tables: Tables, fonts: Fonts) -> Figure | None:
                 continue
             (back, ink), _ = shade(row["difference"] / top)
             axes.add_patch(_box(x, y, fc=_hex(back)))
-            text = signed(row["difference"]) + ("*" if is_sure(row) else "")
+            text = signed(row["difference"]) + STARS[claim(row)]
             axes.text(x, y, text, ha="center", va="center", color=_hex(ink), fontsize=size)
             if own:
                 axes.add_patch(_box(x, y, lw=0.9, fill=False, ec=_hex(INKS[0])))

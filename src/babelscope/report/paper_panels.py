@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from babelscope.measure.cut_gold import CONTROLLED
-from babelscope.report.figures import CAUSES, FRAME_PX, KINDS, ROW_PX, STOPS, Panel
+from babelscope.report.figures import CAUSES, FRAME_PX, KINDS, MEANING, ROW_PX, STOPS, Panel
 from babelscope.report.fonts import Fonts
 from babelscope.report.names import measure_name
 from babelscope.report.paper import DOUBLE, SINGLE, TALLEST, colour
@@ -133,9 +133,8 @@ def mark_handle(mark: dict[str, Any], label: str) -> Line2D:
 
 
 def gain_handles() -> list[Line2D]:
-    """Return the legend of gains: helped, harmed, undecided."""
-    names = {"helped": "helped", "harmed": "harmed (Holm’s p < 0.05)", "open": "undecided"}
-    return [mark_handle(KINDS[kind], name) for kind, name in names.items()]
+    """Return the legend of gains: what tuning did, what these adapters did, undecided."""
+    return [mark_handle(KINDS[kind], name) for kind, name in MEANING.items()]
 
 
 def scorer_handles() -> list[Line2D]:

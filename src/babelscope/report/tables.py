@@ -29,12 +29,14 @@ COLUMNS: dict[str, dict[str, pl.DataType]] = {
     "comparisons": {
         **dict.fromkeys(("recipe", "source", "task", "target", "measure"), TEXT),
         **dict.fromkeys(("step", "n", "seeds"), WHOLE),
-        **dict.fromkeys(("difference", "low", "high", "p_value", "p_holm"), REAL),
-        **dict.fromkeys(("seed_sd", "same_sign", "questions_needed"), REAL),
+        **dict.fromkeys(("difference", "low", "high"), REAL),
+        **dict.fromkeys(("p_value", "p_holm", "p_adapters", "p_adapters_holm"), REAL),
+        **dict.fromkeys(("se_contexts", "se_seeds", "seed_sd", "same_sign"), REAL),
+        **dict.fromkeys(("questions_needed", "seeds_needed", "smallest_gain"), REAL),
     },
     "best": {
-        **dict.fromkeys(("recipe", "target", "measure", "best"), TEXT),
-        "share": REAL,
+        **dict.fromkeys(("recipe", "target", "measure", "best", "adapters"), TEXT),
+        **dict.fromkeys(("p_holm", "p_adapters_holm"), REAL),
         "tied": pl.List(pl.String),
     },
     "transfer": {
@@ -46,7 +48,7 @@ COLUMNS: dict[str, dict[str, pl.DataType]] = {
         **dict.fromkeys(("map", "measure", "language", "kind"), TEXT),
         **dict.fromkeys(("step", "depth"), WHOLE),
         **ESTIMATE,
-        "p_value": REAL,
+        **dict.fromkeys(("p_value", "p_adapters"), REAL),
     },
     "quality": {
         **dict.fromkeys(("source", "language", "origin"), TEXT),
@@ -187,7 +189,10 @@ def _frame(folder: Path, name: str) -> pl.DataFrame:
         absent = [c for c in columns if c not in frame.columns and c not in later]
         if absent:
             raise StoreError(
-                str(path), expected=f"columns {', '.join(columns)}", found=f"no {', '.join(absent)}"
+                str(path),
+                expected=f"columns {', '.join(columns)}",
+                found=f"no {', '.join(absent)}",
+                remedy="run the study again with this version: what is finished stays",
             )
         fresh = [pl.lit(None, kind).alias(c) for c, kind in later.items() if c not in frame.columns]
         frame = frame.with_columns(fresh)
@@ -277,9 +282,3 @@ def main_map(tables: Tables) -> str:
     """Return the name of the map that conclusions are drawn from: the plan's first."""
     named = list(tables.plan.get("language_maps") or {})
     return named[0] if named else "counted"
-
-
-def is_sure(row: dict[str, Any]) -> bool:
-    """Whether a comparison stays significant at 5 % after Holm's correction."""
-    p = row["p_holm"]
-    return p is not None and math.isfinite(p) and p < 0.05

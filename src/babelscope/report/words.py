@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
+from babelscope.report.claims import (
+    ADAPTERS,
+    TUNING,
+    Capacity,
+    capacities,
+    claim,
+    direction,
+    is_told,
+    needed_words,
+    p_words,
+    shown_p,
+    verdict,
+)
 from babelscope.report.names import (
     count_text,
     interval,
-    is_number,
     isolated,
     language_name,
     listed,
@@ -18,7 +32,6 @@ from babelscope.report.names import (
     p_text,
     recipe_name,
     same_language,
-    share_text,
     signed,
     source_language,
     source_name,
@@ -29,7 +42,6 @@ from babelscope.report.tables import (
     Tables,
     Variant,
     differences,
-    is_sure,
     variants,
 )
 
@@ -65,43 +77,51 @@ def cell_name(tables: Tables, key: CellKey) -> Markup:
     )
 
 
-def more_questions(row: dict[str, Any]) -> int | None:
-    """Return how many questions beyond those asked would give 80 % power; None if unknown."""
-    needed = row["questions_needed"]
-    if not is_number(needed):
-        return None
-    return max(0, round(needed) - int(row["n"] or 0))
-
-
 def headline(tables: Tables) -> tuple[Markup, ...]:
     """Return the two or three sentences that stand above everything else."""
     measure = tables.plan["main_measure"]
     rows = differences(tables, measure)
     if not rows:
         return (Markup("This study holds no comparison of a tuned model with its base."),)
-    helped = {k: r for k, r in rows.items() if is_sure(r) and r["difference"] > 0}
-    harmed = {k: r for k, r in rows.items() if is_sure(r) and r["difference"] < 0}
-    first = Markup(
-        "Of {} of a source with a target, tuning clearly helped <strong>{}</strong> and clearly "
-        "harmed <strong>{}</strong>; these data do not decide the other <strong>{}</strong>."
-    )
-    rest = len(rows) - len(helped) - len(harmed)
-    pairs = count_text(len(rows), "pairing")
-    sentences = [first.format(pairs, len(helped), len(harmed), rest)]
-    for label, found, pick in (("gain", helped, max), ("loss", harmed, min)):
+    sentences = [_counted(rows, measure)]
+    limits = capacities(tables, measure)
+    blind = [
+        limits[key[0], key[2]]
+        for key, row in rows.items()
+        if not is_told(row) and (key[0], key[2]) in limits and not limits[key[0], key[2]].decides
+    ]
+    if blind:
+        text = Markup("This design cannot decide {}: {}.")
+        many = "any of them" if len(blind) == len(rows) else f"{len(blind)} of them"
+        sentences.append(text.format(many, blind[0].words))
+    for label, pick, sign in (("gain", max, 1), ("loss", min, -1)):
+        found = {k: r for k, r in rows.items() if direction(r) == sign}
         if found:
             key = pick(found, key=lambda k: found[k]["difference"])
-            text = Markup("The largest {} is {} points of {} for {} ({} after correction).")
-            sentences.append(
-                text.format(
-                    label,
-                    change(found[key]),
-                    measure_name(measure),
-                    cell_name(tables, key),
-                    p_text(found[key]["p_holm"]),
-                )
-            )
+            text = Markup("The largest {} that is decided is {} points for {} ({}).")
+            cell = cell_name(tables, key)
+            sentences.append(text.format(label, change(found[key]), cell, p_words(found[key])))
     return tuple(sentences)
+
+
+def _counted(rows: dict[CellKey, dict[str, Any]], measure: str) -> Markup:
+    """Say what was tested, by which measure, and how it came out."""
+    count = Counter(verdict(row) for row in rows.values())
+    pairs, name = count_text(len(rows), "pairing"), measure_name(measure)
+    lead = Markup("Of {} of a source with a target, tested by {}, ").format(pairs, name)
+    if all(row["seeds"] < 2 for row in rows.values()):
+        text = Markup(
+            "these adapters gained in <strong>{}</strong> and lost in <strong>{}</strong>; "
+            "<strong>{}</strong> are undecided. One seed says nothing of tuning again."
+        )
+        return lead + text.format(count["gained"], count["lost"], count["open"])
+    text = Markup(
+        "tuning helped <strong>{}</strong> and harmed <strong>{}</strong>; in more, these adapters "
+        "gained (<strong>{}</strong>) or lost (<strong>{}</strong>), which another run might not; "
+        "<strong>{}</strong> are undecided."
+    )
+    names = ("helped", "harmed", "gained", "lost", "open")
+    return lead + text.format(*(count[name] for name in names))
 
 
 def best_sources(tables: Tables) -> Answer:
@@ -128,48 +148,60 @@ def best_sources(tables: Tables) -> Answer:
 
 
 def _winner(tables: Tables, row: dict[str, Any], compared: dict[CellKey, dict[str, Any]]) -> Markup:
-    text = Markup("{} is best, first in {} of resamples; {}.")
-    name, share = strong(_label(tables, row["best"])), share_text(row["share"])
+    text = Markup("{} is best, above every other source ({}); {}.")
+    name, p = strong(_label(tables, row["best"])), p_text(row["p_holm"])
     if row["best"] == "base":
-        return text.format(name, share, "no source beats it")
+        return text.format(name, p, "no source beats it")
     cell = compared.get((row["recipe"], row["best"], row["target"]))
     if cell is None:
-        return text.format(name, share, "its gain over the base model is not in the study")
-    if is_sure(cell) and cell["difference"] < 0:
+        return text.format(name, p, "its gain over the base model is not in the study")
+    side = direction(cell)
+    if side < 0:
         tail = Markup("yet it lowers the score, {} points ({}): the base model is better")
-    elif is_sure(cell):
+    elif side > 0:
         tail = Markup("it gains {} points over the base model ({})")
     else:
         tail = Markup("that it beats the base model is not shown, {} points ({})")
-    return text.format(name, share, tail.format(change(cell), p_text(cell["p_holm"])))
+    return text.format(name, p, tail.format(change(cell), p_words(cell)))
 
 
 def _ties(
     tables: Tables, rows: list[dict[str, Any]], compared: dict[CellKey, dict[str, Any]], note: str
 ) -> list[Markup]:
-    groups: dict[tuple[tuple[str, ...], bool], list[dict[str, Any]]] = {}
+    groups: dict[tuple[tuple[str, ...], str, bool], list[dict[str, Any]]] = {}
     for row in rows:
         names = tuple(row["tied"] or ())
         cells = [compared.get((row["recipe"], name, row["target"])) for name in names]
-        harms = bool(cells) and all(c and is_sure(c) and c["difference"] < 0 for c in cells)
-        groups.setdefault((names, harms), []).append(row)
+        harms = bool(cells) and all(c and direction(c) < 0 for c in cells)
+        groups.setdefault((names, row["adapters"] or "", harms), []).append(row)
     sentences = []
-    for (names, harms), members in groups.items():
+    for (names, adapters, harms), members in groups.items():
         targets = listed([strong(language_name(row["target"])) for row in members])
-        labels = listed([strong(_label(tables, name)) for name in names])
         if not names:
             sentences.append(Markup("For {}{} no source can be ranked.").format(targets, note))
             continue
-        shares = sorted(row["share"] for row in members if is_number(row["share"]))
-        ends = dict.fromkeys(share_text(share) for share in (shares[:1] + shares[-1:]))
-        span = " to ".join(ends) or "an unknown share"
+        text = Markup("For {}{} ") + _undecided_lead(tables, names, adapters, members)
         tail = "; each of them lowers the score" if harms else ""
-        text = Markup(
-            "For {}{} the data do not decide between {}: the leader is first in only {} of "
-            "resamples{}."
-        )
-        sentences.append(text.format(targets, note, labels, span, tail))
+        sentences.append(text.format(targets, note) + Markup("{}.").format(tail))
     return sentences
+
+
+def _undecided_lead(
+    tables: Tables, names: tuple[str, ...], adapters: str, members: list[dict[str, Any]]
+) -> Markup:
+    """Say who leads without being shown to be best, of these adapters or at all."""
+    first, *others = (strong(_label(tables, name)) for name in names)
+    if adapters:
+        text = Markup(
+            "the adapters tuned on {} score above all others ({}), which another run might not"
+        )
+        p = p_text(max(row["p_adapters_holm"] for row in members))
+        return text.format(strong(_label(tables, adapters)), p)
+    if not others:
+        return Markup("{} leads, but is not shown to be best").format(first)
+    return Markup("no source is shown to be best: {} leads, and does not beat {}").format(
+        first, listed(others, "or")
+    )
 
 
 def _label(tables: Tables, source: str) -> str:
@@ -179,30 +211,57 @@ def _label(tables: Tables, source: str) -> str:
 def helped_and_harmed(tables: Tables) -> Answer:
     """Say for every variant whom it helped and harmed after correction, by how much."""
     rows = differences(tables, tables.plan["main_measure"])
-    sentences, quiet = [], []
+    limits = capacities(tables, tables.plan["main_measure"])
+    sentences: list[Markup] = []
+    quiet: list[Variant] = []
+    blind: list[tuple[Variant, Capacity]] = []
     for variant in variants(tables):
         own = {k: r for k, r in rows.items() if k[:2] == (variant.recipe, variant.source)}
-        sure = sorted(
-            ((k, r) for k, r in own.items() if is_sure(r)), key=lambda x: -abs(x[1]["difference"])
-        )
-        parts = []
-        for verb, sign in (("helped", 1), ("harmed", -1)):
-            cells = [(k, r) for k, r in sure if r["difference"] * sign > 0]
-            if cells:
-                parts.append(Markup('<span class="{0}">{0}</span> {1}').format(verb, _cells(cells)))
-        name = strong(variant_name(tables, variant))
-        if parts:
-            p = p_text(max(r["p_holm"] for _, r in sure))
-            bound = p.replace("=", "≤").replace("<", "≤") if len(sure) > 1 else p
-            text = Markup("Tuning on {} {} points ({} after Holm’s correction).")
-            sentences.append(text.format(name, Markup("; it ").join(parts), bound))
-        elif own:
-            quiet.append(name)
+        told = list(_told(tables, variant, own))
+        sentences += told
+        if told or not own:
+            continue
+        known = [limits.get((k[0], k[2])) for k in own]
+        closed = [found for found in known if found is not None and not found.decides]
+        if len(closed) == len(known):
+            blind.append((variant, closed[0]))
+        else:
+            quiet.append(variant)
     if quiet:
-        sentences.append(Markup("Tuning on {} clearly changed no target.").format(listed(quiet)))
+        names = listed([strong(variant_name(tables, v)) for v in quiet])
+        sentences.append(Markup("Tuning on {}: no target is decided.").format(names))
+    if blind:
+        names = listed([strong(variant_name(tables, v)) for v, _ in blind])
+        text = Markup("Tuning on {}: this design cannot decide it, as {}.")
+        sentences.append(text.format(names, blind[0][1].words))
     if not rows:
         sentences.append(Markup("The study holds no comparison with the base model."))
     return Answer("Who is helped, who is harmed?", tuple(sentences), "gains")
+
+
+def _told(tables: Tables, variant: Variant, own: dict[CellKey, dict[str, Any]]) -> Iterator[Markup]:
+    """Yield what tuning did, and what more is known of these adapters alone."""
+    name = strong(variant_name(tables, variant))
+    for kind, lead, words in (
+        (TUNING, "Tuning on {} {} points ({}).", ("helped", "harmed", "it")),
+        (ADAPTERS, "These adapters, tuned on {}, {} points ({}, another run might not).",
+         ("gained in", "lost in", "they")),
+    ):  # fmt: skip
+        sure = sorted(
+            ((k, r) for k, r in own.items() if claim(r) == kind),
+            key=lambda x: -abs(x[1]["difference"]),
+        )
+        parts = []
+        for verb, mark, sign in ((words[0], "helped", 1), (words[1], "harmed", -1)):
+            cells = [(k, r) for k, r in sure if r["difference"] * sign > 0]
+            if cells:
+                text = Markup('<span class="{}">{}</span> {}')
+                parts.append(text.format(mark, verb, _cells(cells)))
+        if parts:
+            p = p_text(max(shown_p(r) for _, r in sure))
+            bound = p.replace("=", "≤").replace("<", "≤") if len(sure) > 1 else p
+            joined = Markup("; {} ").format(words[2]).join(parts)
+            yield Markup(lead).format(name, joined, bound)
 
 
 def _cells(cells: list[tuple[CellKey, dict[str, Any]]]) -> Markup:
@@ -217,31 +276,29 @@ def _cells(cells: list[tuple[CellKey, dict[str, Any]]]) -> Markup:
 
 def self_tuning(tables: Tables) -> Answer:
     """Say whether tuning on a target's own language helps that target."""
-    rows = differences(tables, tables.plan["main_measure"])
+    measure = tables.plan["main_measure"]
+    rows, limits = differences(tables, measure), capacities(tables, measure)
     sentences, open_cells = [], []
+    verbs = {
+        "helped": "Tuning on {} helps {}: {} points ({}).",
+        "harmed": "Tuning on {} harms {}: {} points ({}).",
+        "gained": "These adapters, tuned on {}, gained in {}: {} points ({}, not of another run).",
+        "lost": "These adapters, tuned on {}, lost in {}: {} points ({}, not of another run).",
+    }
     for key, row in rows.items():
         if not same_language(source_language(tables, key[1]), key[2]):
             continue
         source = isolated(variant_name(tables, Variant(key[0], key[1])))
-        if is_sure(row):
-            text = Markup("Tuning on {} {} {}: {} points ({}).")
-            verdict = "helps" if row["difference"] > 0 else "harms"
-            target, p = strong(language_name(key[2])), p_text(row["p_holm"])
-            sentences.append(text.format(source, verdict, target, change(row), p))
+        said = verdict(row)
+        if said in verbs:
+            target, p = strong(language_name(key[2])), p_text(shown_p(row))
+            sentences.append(Markup(verbs[said]).format(source, target, change(row), p))
         else:
-            extra = more_questions(row)
-            more = "" if extra is None else f", {_questions(extra)}"
-            open_cells.append(Markup("{}: {}{}").format(source, change(row), more))
+            needed = needed_words(row, limits.get((key[0], key[2])))
+            open_cells.append(Markup("{}: {}, {}").format(source, change(row), needed))
     if open_cells:
-        text = Markup("Not decided (no p below 0.05 after correction), in points: {}.")
+        text = Markup("Not decided, in points, with what would decide it with 80 % power: {}.")
         sentences.append(text.format(Markup("; ").join(open_cells)))
     if not sentences:
         sentences = [Markup("No source was scored in its own language: this study cannot say.")]
     return Answer("Does a language’s own data help it?", tuple(sentences), "gains")
-
-
-def _questions(extra: int) -> str:
-    if extra == 0:
-        return "its questions would suffice for this pair alone, not after correction for all pairs"
-    more = count_text(extra, "more question")
-    return f"about {more} would decide with 80 % power and before correction"

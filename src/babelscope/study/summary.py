@@ -16,13 +16,16 @@ from babelscope.study.materials import QA
 from babelscope.study.tables import POOLED
 
 Found = dict[str, object]
+CORRECTED = ("p_holm", "p_adapters_holm")
+"""What a row tells of its gain: the claim of tuning, None with one seed, and of these adapters."""
 
 
 def study_summary(folder: Path) -> Found:
     """Return the main measure, a row a recipe and target, and the cost of each stage.
 
-    A row holds the base's score, the leading source with its score, gain and corrected p-value,
-    and the sources that tie with it; scores are 0-1. There are no rows where nothing was answered.
+    A row holds the base's score, the leading source with its score, gain and corrected p-values (of
+    tuning, and of these adapters), and the sources that it does not beat; scores are 0-1. There are
+    no rows where nothing was answered.
     `sample` tells how many questions a target has from how many contexts, see `study.design`.
     `left_out_or_noted` has what the readers of its sets counted.
 
@@ -79,13 +82,13 @@ def _row(
         "source": leading,
         "score": _estimate(last.filter(chosen)),
         "gain": _estimate(gain, "difference"),
-        "p_holm": _number(gain["p_holm"][0]) if gain.height else None,
+        **{name: _number(gain[name][0]) if gain.height else None for name in CORRECTED},
         "tied_with": tied,
     }
 
 
 def _leading(best: pl.DataFrame, last: pl.DataFrame) -> tuple[str, list[str]]:
-    """Return the leading source and those that tie with it; a lone source leads."""
+    """Return the leading source and those that it does not beat; a lone source leads."""
     if not best.height:
         return str(last.sort("value", descending=True, nulls_last=True)["source"][0]), []
     if best["best"][0] is not None:

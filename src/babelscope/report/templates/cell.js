@@ -74,7 +74,7 @@
     if (!page) { add(body, "p", "The study has no cell of this address."); return; }
     const who = tuned ? ["base", "tuned"] : ["base"];
     const heads = tuned
-      ? ["Measure", "Base (95 %)", "Tuned (95 %)", "Gain (95 %)", "p", "p after Holm", "Questions needed", "n"]
+      ? ["Measure", "Base (95 %)", "Tuned (95 %)", "Gain (95 %)", "p", "p after Holm, tuning", "p after Holm, these adapters", "Needed", "n"]
       : ["Measure", "Base (95 %)", "n"];
     if (page.measures) {
       grid(body, "Scores, points of 100", heads, page.measures, (cell, place) => {

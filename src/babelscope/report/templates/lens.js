@@ -115,7 +115,7 @@ babelscope.unpack("lens").then((lens) => {
   };
 
   const HEAT_ROWS = 24;
-  const heat = (id, order, series) => {
+  const heat = (id, order, series, unit = "%") => {
     const all = order.filter((k) => series[k]);
     const size = (k) => Math.max(...series[k].value.filter(known).map(Math.abs), 0);
     const kept = new Set([...all].sort((a, b) => size(b) - size(a)).slice(0, HEAT_ROWS));
@@ -134,7 +134,7 @@ babelscope.unpack("lens").then((lens) => {
     };
     const z = rows.map((k) => depths.map((d) => at(k, d, "value")));
     const top = Math.max(0.1, ...z.flat().filter(known).map(Math.abs));
-    const sure = rows.flatMap((k, y) => depths.filter((d) => known(at(k, d, "p")) && at(k, d, "p") < 0.05).map((d) => [d, y]));
+    const sure = rows.flatMap((k, y) => depths.filter((d) => known(at(k, d, "p")) && at(k, d, "p") < 0.05 && Math.abs(at(k, d, "value")) >= lens.negligible[unit]).map((d) => [d, y]));
     const names = rows.map(named);
     const height = 68 + 22 * Math.max(2, rows.length);
     plot.style.height = height + "px";
@@ -251,7 +251,8 @@ babelscope.unpack("lens").then((lens) => {
     byId("lens-left").textContent = left ? `Drawn are the ${few.length} languages that ${chosen("variant") ? "changed the most" : "have the most"}, the questions’ and the source’s own among them; the ${left} other${left > 1 ? "s are" : " is"} in the table.` : "";
     byId("lens-lines").hidden = added;
     heat("lens-added", all, added ? (chosen("variant") ? after : base) : {});
-    heat("lens-heat", all, difference);
+    heat("lens-heat", all, difference, unit);
+    heat("lens-own", all, readings(chosen("variant"), stepChosen(), "own"), unit);
     byId("lens-colours").hidden = byId("lens-heat").hidden && byId("lens-added").hidden;
     lensTable(all, base, after, difference, unit);
   };

@@ -33,6 +33,17 @@
       }
       return body;
     });
+    // means over all rows stand above them in any order
+    const means = [...rows].filter(([place]) => place < 0).map(([, found]) => found);
+    if (means.length) {
+      const body = document.createElement("tbody");
+      for (const { row, head: name, cells } of means) {
+        split(cells);
+        row.replaceChildren(name, ...columns.map((i) => cells[i]));
+        body.append(row);
+      }
+      bodies.unshift(body);
+    }
     for (const body of [...table.tBodies]) body.remove();
     table.append(...bodies.filter((body) => body.rows.length));
   };
