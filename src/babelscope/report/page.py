@@ -24,6 +24,7 @@ from babelscope.report import (
     panels,
     parts,
     produced,
+    recipes,
     scorers,
     words,
 )
@@ -138,6 +139,7 @@ def _answers(tables: Tables, contrasted: Contrasts) -> list[words.Answer]:
         words.self_tuning(tables),
         contrast_words.better_data(tables, contrasted),
         group_words.groups_compared(tables, contrasted),
+        recipes.recipes_compared(tables),
         explain.overgeneration(tables),
         explain.inside(tables),
         inner.silence(tables),
@@ -162,6 +164,7 @@ def tables_of(tables: Tables, found: Contrasts | None = None) -> dict[str, Table
         "quality": panels.quality(tables),
         "better_data": contrast_words.data_table(tables, found),
         "interference": panels.interference_table(tables),
+        "recipes": recipes.recipes_table(tables),
         "groups": panels.groups(tables),
         "group_gains": group_words.group_table(tables, found),
         "priors": panels.priors(tables),
