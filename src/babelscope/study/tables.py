@@ -20,7 +20,7 @@ from babelscope.measure.inference import (
     t_interval,
 )
 from babelscope.measure.study_inference import best_of_targets
-from babelscope.measure.transfer import gain_over_self, transfer_efficiency
+from babelscope.measure.transfer import after_over_base, gain_over_self, transfer_efficiency
 from babelscope.records import MISSING, Estimate
 from babelscope.study import scores
 from babelscope.study.cells import Variant
@@ -277,9 +277,10 @@ def _finals(
 
 
 def transfer(plan: StudyPlan, cells: Cells, bases: Mapping[str, str]) -> pl.DataFrame:
-    """Return transfer efficiency and gain over self-tuning, at the last step."""
+    """Return transfer efficiency, gain over self-tuning and after over base, at the last step."""
     spoken = {s.name: s.language for s in plan.sources}
     finals = {(r, t): (values, contexts) for r, t, values, contexts in _finals(plan, cells)}
+    times = _times(plan, finals, cells, bases)
     rows: list[Row] = []
     for (recipe, target), (by_source, contexts) in finals.items():
         base = cells.get((Variant(bases[recipe]), "qa", target))
@@ -295,6 +296,7 @@ def transfer(plan: StudyPlan, cells: Cells, bases: Mapping[str, str]) -> pl.Data
                 kinds["gain_over_self"] = gain_over_self(
                     values, self_values, base.values[plan.measure][np.newaxis], contexts
                 )
+                kinds["after_over_base"] = times[recipe, target, source]
             rows += [
                 {
                     "recipe": recipe,
@@ -308,3 +310,26 @@ def transfer(plan: StudyPlan, cells: Cells, bases: Mapping[str, str]) -> pl.Data
                 for kind, (value, reason) in kinds.items()
             ]
     return pl.DataFrame(rows, schema=TRANSFER)
+
+
+def _times(
+    plan: StudyPlan,
+    finals: Mapping[tuple[str, str], tuple[dict[str, Values], tuple[str, ...]]],
+    cells: Cells,
+    bases: Mapping[str, str],
+) -> dict[tuple[str, str, str], tuple[Estimate, str]]:
+    """Return after / base by recipe, target and source; the pairs of a recipe moderate together."""
+    found = {}
+    for recipe in dict.fromkeys(r for r, _ in finals):
+        asked = {
+            (recipe, target, source): (
+                values,
+                cells[Variant(bases[recipe]), "qa", target].values[plan.measure][np.newaxis],
+                contexts,
+            )
+            for (own, target), (by_source, contexts) in finals.items()
+            if own == recipe and (Variant(bases[recipe]), "qa", target) in cells
+            for source, values in by_source.items()
+        }
+        found |= dict(zip(asked, after_over_base(list(asked.values())), strict=True))
+    return found
