@@ -100,7 +100,7 @@ def after_over_base(asked: Sequence[Asked]) -> list[tuple[Estimate, str]]:
     found = [(MISSING, reason) for reason in reasons]
     for i, effect, spread in zip(known, logs, spreads(logs, around_zero=True), strict=True):
         e = t_interval(effect, spread)
-        found[i] = Estimate(*(_exp(x) for x in (e.value, e.low, e.high)), e.n), ""
+        found[i] = Estimate(_exp(e.value), _exp(e.low), _exp(e.high), e.n), ""
     return found
 
 

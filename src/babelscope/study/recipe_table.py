@@ -78,12 +78,13 @@ def _paired(one: Sequence[CellScores], other: Sequence[CellScores], name: str) -
     """Return the difference in the seeds that both have; without any, of means over seeds."""
     sides = [{m.cell.variant.seed: m for m in members} for members in (one, other)]
     common = [seed for seed in sides[0] if seed in sides[1]]
-    values: list[Values]
+    ours: Values
+    theirs: Values
     if common:
-        values = [stacked([side[seed] for seed in common], name) for side in sides]
+        ours, theirs = (stacked([side[seed] for seed in common], name) for side in sides)
     else:
-        values = [stacked(m, name).mean(axis=0, keepdims=True) for m in (one, other)]
-    return difference_effect(*values, one[0].contexts)
+        ours, theirs = (stacked(m, name).mean(axis=0, keepdims=True) for m in (one, other))
+    return difference_effect(ours, theirs, one[0].contexts)
 
 
 def _tested(family: Sequence[tuple[Row, Effect]]) -> Iterator[Row]:

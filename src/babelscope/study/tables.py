@@ -28,6 +28,8 @@ from babelscope.study.plan import StudyPlan
 from babelscope.study.scores import GROUP, INTERFERENCE, CellScores, Values, stacked
 
 LENGTH_RATIO = "length_ratio"
+OVERGENERATION_SHARE = "overgeneration_share"
+"""The share of what F1 lacks that words beyond the best prefix explain."""
 POOLED = -1
 """The seed of a row that pools all seeds, and of the base, which has none."""
 
@@ -133,6 +135,8 @@ def _effects(members: Sequence[CellScores]) -> dict[str, Effect]:
     found[LENGTH_RATIO] = ratio_effect(
         stacked(members, "length"), stacked(members, "gold_length"), contexts
     )
+    f1, prefix = (stacked(members, name) for name in ("squad_f1", "squad_f1_best_prefix"))
+    found[OVERGENERATION_SHARE] = ratio_effect(prefix - f1, np.maximum(1 - f1, 0.0), contexts)
     return found
 
 
@@ -319,7 +323,7 @@ def _times(
     bases: Mapping[str, str],
 ) -> dict[tuple[str, str, str], tuple[Estimate, str]]:
     """Return after / base by recipe, target and source; the pairs of a recipe moderate together."""
-    found = {}
+    found: dict[tuple[str, str, str], tuple[Estimate, str]] = {}
     for recipe in dict.fromkeys(r for r, _ in finals):
         asked = {
             (recipe, target, source): (
