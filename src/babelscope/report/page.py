@@ -27,6 +27,7 @@ from babelscope.report import (
     ratios,
     recipes,
     scorers,
+    source_groups,
     words,
 )
 from babelscope.report.cellpages import cell_pages
@@ -140,6 +141,7 @@ def _answers(tables: Tables, contrasted: Contrasts) -> list[words.Answer]:
         words.self_tuning(tables),
         contrast_words.better_data(tables, contrasted),
         group_words.groups_compared(tables, contrasted),
+        source_groups.sources_grouped(tables, source_groups.source_contrasts(tables)),
         recipes.recipes_compared(tables),
         ratios.multiplied(tables),
         explain.overgeneration(tables),
@@ -167,6 +169,9 @@ def tables_of(tables: Tables, found: Contrasts | None = None) -> dict[str, Table
         "better_data": contrast_words.data_table(tables, found),
         "interference": panels.interference_table(tables),
         "recipes": recipes.recipes_table(tables),
+        "source_groups": source_groups.source_group_table(
+            tables, source_groups.source_contrasts(tables)
+        ),
         "groups": panels.groups(tables),
         "group_gains": group_words.group_table(tables, found),
         "priors": panels.priors(tables),
