@@ -24,6 +24,7 @@ from babelscope.report import (
     panels,
     parts,
     produced,
+    quality_slopes,
     ratios,
     recipes,
     scorers,
@@ -141,6 +142,7 @@ def _answers(tables: Tables, contrasted: Contrasts) -> list[words.Answer]:
         words.self_tuning(tables),
         contrast_words.better_data(tables, contrasted),
         group_words.groups_compared(tables, contrasted),
+        quality_slopes.quality_told(tables, quality_slopes.quality_slopes(tables)),
         source_groups.sources_grouped(tables, source_groups.source_contrasts(tables)),
         recipes.recipes_compared(tables),
         ratios.multiplied(tables),
@@ -169,6 +171,9 @@ def tables_of(tables: Tables, found: Contrasts | None = None) -> dict[str, Table
         "better_data": contrast_words.data_table(tables, found),
         "interference": panels.interference_table(tables),
         "recipes": recipes.recipes_table(tables),
+        "quality_slopes": quality_slopes.quality_slope_table(
+            tables, quality_slopes.quality_slopes(tables)
+        ),
         "source_groups": source_groups.source_group_table(
             tables, source_groups.source_contrasts(tables)
         ),

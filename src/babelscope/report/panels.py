@@ -112,20 +112,21 @@ def overgenerated(tables: Tables) -> Table:
 def quality(tables: Tables) -> Table:
     """Return a row per source on how its data compare with a human set in parallel."""
 
-    extra = [c for c in ("identified", "noted") if c in tables.quality.columns]
+    extra = [c for c in ("identified", "signatures", "noted") if c in tables.quality.columns]
     rows = []
     for r in tables.quality.to_dicts():
         chrf, ratio = _decimal(r["chrf"], 1), _decimal(r["length_ratio"], 2)
+        bleu = _decimal(r.get("bleu"), 1)  # studies of older versions have none
         whole = (_count(r["records"]), _count(r["dropped"]))
         texts = (source_name(tables, r["source"]), r["source"], r["origin"] or "")
         more = tuple(_loose(r[c]) for c in extra)
         gold, kept = (
             number(r[k], share_text(r[k], 1)) for k in ("gold_verbatim", "sentences_kept")
         )
-        rows.append((*texts, *whole, gold, ratio, chrf, kept, *more))
+        rows.append((*texts, *whole, gold, ratio, chrf, bleu, kept, *more))
     head = (
         "Source", "Name", "Origin", "Records", "Dropped", "Gold verbatim in its context",
-        "Length ratio", "chrF", "Sentences kept", *(c.capitalize() for c in extra),
+        "Length ratio", "chrF", "BLEU", "Sentences kept", *(c.capitalize() for c in extra),
     )  # fmt: skip
     return Table("Training data per source", head, tuple(rows), names=1)
 
