@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from fake_study import make_study
 
-from babelscope.report.recipes import claim, recipes_compared, recipes_table
+from babelscope.report.recipes import claim, power, recipes_compared, recipes_table
 from babelscope.report.tables import Tables, read_study
 
 
@@ -109,3 +109,9 @@ def test_groups_are_in_the_table_and_not_counted(plain: Tables) -> None:
 def test_a_study_of_one_recipe_says_nothing(plain: Tables, tmp_path: Path) -> None:
     assert recipes_compared(plain) is None
     assert recipes_table(plain).rows == ()
+
+
+def test_a_design_that_cannot_decide_says_so() -> None:
+    assert power(0.08) == "; this design sees one of 8.0 points with 80 % power"
+    assert power(2.3) == "; this design cannot decide it"
+    assert power(0.0) == power(math.nan) == ""

@@ -144,10 +144,17 @@ def _largest(tables: Tables, rows: Sequence[dict[str, Any]], base: bool) -> Mark
     text = Markup("The largest difference is {} points in {}, {} ({} after correction)")
     found = text.format(change(row), where, whose, p_text(p))
     seen = sorted(r["smallest_gain"] for r in rows if is_number(r["smallest_gain"]))
-    if not any(claim(r) for r in rows) and seen:
-        text = Markup("{}; this design sees one of {} points with 80 % power.")
-        return text.format(found, points(seen[len(seen) // 2]))
-    return Markup("{}.").format(found)
+    open_all = seen and not any(claim(r) for r in rows)
+    return Markup("{}{}.").format(found, power(seen[len(seen) // 2]) if open_all else "")
+
+
+def power(smallest: float) -> str:
+    """Return what a design that decided nothing could have seen; "" where nothing ever differed."""
+    if not is_number(smallest) or smallest <= 0:
+        return ""
+    if smallest > 1:  # no score can change by as much
+        return "; this design cannot decide it"
+    return f"; this design sees one of {points(smallest)} points with 80 % power"
 
 
 def _open_to_tuning(row: dict[str, Any]) -> bool:

@@ -19,7 +19,6 @@ from babelscope.report.names import (
     language_name,
     listed,
     p_text,
-    points,
     recipe_name,
     same_language,
     source_language,
@@ -27,7 +26,7 @@ from babelscope.report.names import (
 )
 from babelscope.report.orders import UNKNOWN, family, script
 from babelscope.report.questions import Cells, aligned, question_cells, shared_questions
-from babelscope.report.recipes import claim
+from babelscope.report.recipes import claim, power
 from babelscope.report.tables import Tables
 from babelscope.report.words import Answer, change, strong
 
@@ -170,9 +169,7 @@ def _told(tables: Tables, c: SourceContrast) -> Markup:
         text = Markup("{}: {} {}, by {} points ({}).")
         return text.format(lead, who, side, change(row), p_text(p))
     text = Markup("{}: the data do not tell them apart, {} points{}.")
-    seen = points(row["smallest_gain"])
-    power = f"; this design sees one of {seen} with 80 % power" if seen[0].isdigit() else ""
-    return text.format(lead, change(row), power)
+    return text.format(lead, change(row), power(row["smallest_gain"]))
 
 
 def source_group_table(tables: Tables, found: tuple[SourceContrast, ...]) -> Table:
