@@ -87,9 +87,30 @@ def test_chrf_by_its_formula() -> None:
     assert quality(ours, human).chrf == pytest.approx(expected, abs=1e-4)
 
 
-def test_a_reference_in_another_language_gives_no_chrf() -> None:
+def test_bleu_by_its_formula_beside_its_signature() -> None:
+    # one word of six differs: 5/6, 3/5, 2/4 and 1/3 of the n-grams are shared, lengths are equal
+    ours, human = question_set("eng_Latn", "a b c d e f"), question_set("eng_Latn", "a b c d x f")
+    row = quality(ours, human)
+    assert row.bleu == pytest.approx(100 * (5 / 6 * 3 / 5 * 2 / 4 * 1 / 3) ** 0.25)
+    assert "|tok:13a|" in row.bleu_signature
+    assert "|version:" in row.bleu_signature
+    assert "|nc:6|" in row.chrf_signature
+
+
+@pytest.mark.parametrize(("code", "words"), [("tha_Thai", "char"), ("zho_Hans", "zh")])
+def test_bleu_takes_characters_where_a_script_parts_no_words(code: str, words: str) -> None:
+    text = {"tha_Thai": "กขคงจฉ", "zho_Hans": "你好世界书人"}[code]
+    ours, human = question_set(code, text), question_set(code, f"{text[:4]}x{text[5:]}")
+    row = quality(ours, human)
+    assert row.bleu == pytest.approx(100 * (5 / 6 * 3 / 5 * 2 / 4 * 1 / 3) ** 0.25)
+    assert f"|tok:{words}|" in row.bleu_signature
+
+
+def test_a_reference_in_another_language_gives_no_chrf_and_no_bleu() -> None:
     row = quality(question_set("deu_Latn", "Ja. Nein."), question_set("eng_Latn", "Yes. No."))
     assert math.isnan(row.chrf)
+    assert math.isnan(row.bleu)
+    assert (row.chrf_signature, row.bleu_signature) == ("", "")
     assert (row.length_ratio, row.sentences_kept) == (9 / 8, 1.0)
     assert row.reference == "made (eng_Latn)"
 

@@ -131,3 +131,69 @@ def test_gain_efficiency_is_missing_with_its_reason(right: np.ndarray) -> None:
         transfer.DENOMINATOR_UNSURE,
     ]
     assert all(math.isnan(value.value) for value, _ in found)
+
+
+def test_after_over_base_is_the_log_ratio_with_students_interval() -> None:
+    rng = np.random.default_rng(3)
+    contexts = [f"c{i:02d}" for i in range(40)]
+    base = rng.random((1, 40)) * 0.2 + 0.2
+    after = 2.5 * base + rng.normal(0, 0.3, (1, 40))
+    [(found, reason)] = transfer.after_over_base([(after, base, contexts)])
+    assert reason == ""
+    value = math.log(after.mean() / base.mean())
+    pulls = [
+        (a - after.mean()) / after.mean() - (b - base.mean()) / base.mean()
+        for a, b in zip(after[0], base[0], strict=True)
+    ]
+    error = math.sqrt(sum(p * p for p in pulls) / (40 * 39))
+    half = 2.0226909 * error  # Student's 97.5 % at 39 degrees of freedom
+    assert numbers(found) == pytest.approx(
+        (math.exp(value), math.exp(value - half), math.exp(value + half)), rel=1e-6
+    )
+
+
+def test_seeds_that_differ_widen_the_ratio_and_tell_the_others() -> None:
+    rng = np.random.default_rng(4)
+    contexts = [f"c{i:03d}" for i in range(200)]
+    base = rng.random((1, 200)) * 0.1 + 0.3
+    calm = np.repeat(2.4 * base + rng.normal(0, 0.01, (1, 200)), 2, axis=0)
+    wild = calm * np.array([[0.8], [1.2]])
+    [(alone, _)] = transfer.after_over_base([(calm, base, contexts)])
+    (moderated, _), (other, _) = transfer.after_over_base(
+        [(calm, base, contexts), (wild, base, contexts)]
+    )
+    assert alone.low > 2  # nothing but contexts
+    assert moderated.value == pytest.approx(alone.value)
+    assert moderated.low < 2 < moderated.high
+    assert other.low < 2 < other.high
+
+
+def test_no_ratio_to_a_base_near_zero_and_the_reason_why() -> None:
+    contexts = [f"c{i:02d}" for i in range(40)]
+    after = np.full((2, 40), 0.5)
+    rare = np.zeros((1, 40))
+    rare[0, 0] = 1.0  # its standard error is as large as itself
+    none, some = np.zeros((1, 40)), np.tile([0.0, 1.0], 20)[None]
+    asked = [(after, rare), (after, none), (none, some), (after, some), (np.full(40, np.nan), some)]
+    found = transfer.after_over_base([(a, b, contexts) for a, b in asked])
+    reasons = [transfer.BASE_UNSURE, transfer.BASE_ZERO, transfer.AFTER_ZERO, "", transfer.NO_DATA]
+    assert [reason for _, reason in found] == reasons
+    assert [math.isnan(e.value) for e, _ in found] == [True, True, True, False, True]
+    [(_, reason)] = transfer.after_over_base([(after[:, :2], some[:, :2], ["c", "c"])])
+    assert reason == transfer.DENOMINATOR_UNSURE
+
+
+def test_the_interval_of_a_planted_ratio_covers_it_and_doubling_is_rarely_claimed_at_two() -> None:
+    rng = np.random.default_rng(5)
+    contexts = [f"c{i // 2:02d}" for i in range(80)]
+    covered = claimed = 0
+    for _ in range(300):
+        base = (rng.random((1, 80)) < 0.35).astype(float)
+        runs = np.clip(0.7 + rng.normal(0, 0.03, (2, 1)), 0, 1)
+        after = (rng.random((2, 80)) < runs).astype(float)
+        [(found, reason)] = transfer.after_over_base([(after, base, contexts)])
+        assert reason == ""
+        covered += found.low <= 2 <= found.high
+        claimed += found.low > 2
+    assert covered / 300 >= 0.93
+    assert claimed / 300 <= 0.04

@@ -61,6 +61,7 @@ TABLES = (
     "results.parquet",
     "scores.parquet",
     "comparisons.parquet",
+    "recipes.parquet",
     "best.parquet",
     "transfer.parquet",
     "lens.parquet",

@@ -118,3 +118,39 @@ def test_counts_are_counts() -> None:
     assert rows["length_ratio"]["value"] == 1.0
     assert sum(r["value"] for m, r in rows.items() if m.startswith("cause_")) == 1.0
     assert sum(r["value"] for m, r in rows.items() if m.startswith("stop_")) == 1.0
+
+
+def test_the_share_of_lacking_f1_that_overgeneration_explains() -> None:
+    golds = ["red"] * 24
+    # half goes on behind the gold (F1 of 1 in 2 words: 2/3, best prefix 1), half is wrong
+    answers = ["red house", "blue"] * 12
+    variant = Variant("r", "s", 0, 2)
+    cells = {(variant, "qa", "x"): scored(answers, golds, variant)}
+    rows = tables.results("m", cells).to_dicts()
+    found = [r for r in rows if r["measure"] == "overgeneration_share"]
+    assert [r["seed"] for r in found] == [0, -1]
+    # 12 x 1/3 of 12 x 1/3 + 12 x 1
+    assert [r["value"] for r in found] == [pytest.approx(0.25)] * 2
+    # by hand: pulls (excess - .25 lack) / mean lack, over 24 contexts, Student's 2.07 at 23 df;
+    # Wilson's bounds solve |share - .25| = 1.96 sqrt(share (1 - share) / n)
+    pulls = [(1 / 3 - 0.25 / 3) / (2 / 3), (0 - 0.25) / (2 / 3)] * 12
+    error = math.sqrt(sum(p * p for p in pulls) / (24 * 23))
+    n = 0.25 * 0.75 / error**2 * (1.9599640 / 2.0686576) ** 2
+    for row in found:
+        for bound in (row["low"], row["high"]):
+            reach = 1.9599640 * math.sqrt(bound * (1 - bound) / n)
+            assert abs(bound - 0.25) == pytest.approx(reach, rel=1e-5)
+
+
+def test_wrong_spans_are_no_overgeneration_and_right_answers_lack_nothing() -> None:
+    golds = ["red"] * 6
+    for said, told in (("blue", 0.0), ("red", math.nan)):
+        rows = tables.results("m", {(BASE, "qa", "x"): scored([said] * 6, golds)}).to_dicts()
+        [row] = [r for r in rows if r["measure"] == "overgeneration_share"]
+        np.testing.assert_array_equal([row["value"], row["low"]], [told, told])
+        # none of six is no proof of none
+        assert row["high"] > 0.3 if told == 0 else math.isnan(row["high"])
+    rows = tables.results("m", {(BASE, "qa", "x"): scored(["blue", "red sea"], ["blue", "red"])})
+    [row] = rows.filter(rows["measure"] == "overgeneration_share").to_dicts()
+    assert row["value"] == 1.0
+    assert 0 <= row["low"] <= row["high"] <= 1

@@ -13,7 +13,7 @@ from functools import cache
 
 import regex
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
-from sacrebleu.metrics import CHRF
+from sacrebleu.metrics import BLEU, CHRF
 
 from babelscope.data.normal_forms import nfc, stands_in
 from babelscope.languages import UNSPACED, language
@@ -44,9 +44,11 @@ class SourceQuality:
     `gold_verbatim` is the share of records with a gold that stands in its context, in NFC at least.
     `length_ratio` is the mean over the `shared` questions of the context's length in code points of
     NFC divided by the reference's. `chrf` (0-100) and `sentences_kept` (sentences divided by the
-    reference's) compare the `shared_contexts`; `chrf` needs a reference in the source's language,
-    `sentences_kept` scripts with full stops. `identified` is the share of contexts that py3langid
-    takes for the source's language, NaN for a language that it does not know.
+    reference's) compare the `shared_contexts`; `chrf` and `bleu` (0-100) need a reference in the
+    source's language, `sentences_kept` scripts with full stops. The signatures are
+    sacrebleu's: they say how both were computed, empty where they were not. `identified` is the
+    share of contexts that py3langid takes for the source's language, NaN for a language that it
+    does not know.
     """
 
     name: str
@@ -60,6 +62,9 @@ class SourceQuality:
     shared_contexts: int
     length_ratio: float
     chrf: float
+    chrf_signature: str
+    bleu: float
+    bleu_signature: str
     sentences_kept: float
     identified: float
     identified_n: int
@@ -80,6 +85,9 @@ def quality(train: QuestionSet, reference: QuestionSet | None) -> SourceQuality:
     ]
     pairs, ratios = _shared(train, reference)
     same_language = reference is not None and reference.language == train.language
+    compared = pairs if same_language else []
+    chrf, chrf_signature = _translation_score(CHRF(), compared)
+    bleu, bleu_signature = _translation_score(BLEU(tokenize=_tokenizer(train.language)), compared)
     contexts = list({example.context_id: example.context for example in train.examples}.values())
     identified, identified_n = _identified(contexts, train.language)
     return SourceQuality(
@@ -93,7 +101,10 @@ def quality(train: QuestionSet, reference: QuestionSet | None) -> SourceQuality:
         shared=len(ratios),
         shared_contexts=len(pairs),
         length_ratio=_mean(ratios),
-        chrf=_chrf(pairs) if same_language else math.nan,
+        chrf=chrf,
+        chrf_signature=chrf_signature,
+        bleu=bleu,
+        bleu_signature=bleu_signature,
         sentences_kept=_sentences_kept(pairs, train, reference),
         identified=identified,
         identified_n=identified_n,
@@ -117,13 +128,20 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values) if values else math.nan
 
 
-def _chrf(pairs: Sequence[tuple[str, str]]) -> float:
+def _translation_score(metric: CHRF | BLEU, pairs: Sequence[tuple[str, str]]) -> tuple[float, str]:
+    """Return the score (0-100) of a corpus of (ours, reference), and the metric's signature."""
     if not pairs:
-        return math.nan
-    score: float = (
-        CHRF().corpus_score([ours for ours, _ in pairs], [[ref for _, ref in pairs]]).score
-    )
-    return score
+        return math.nan, ""
+    found = metric.corpus_score([ours for ours, _ in pairs], [[ref for _, ref in pairs]])
+    return float(found.score), str(metric.get_signature())
+
+
+def _tokenizer(code: str) -> str:
+    """Return sacrebleu's name of how BLEU finds words: 13a, or characters where none are parted."""
+    script = language(code).script
+    if script in {"Hani", "Hans", "Hant"}:
+        return "zh"
+    return "char" if script in UNSPACED else "13a"
 
 
 def _sentences_kept(

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from babelscope.measure.inference import estimate
+from babelscope.measure.effects import Effect, log_ratio_effect, mean_effect
+from babelscope.measure.inference import estimate, spreads, t_interval
 from babelscope.measure.resampling import (
     Array,
     divided,
@@ -28,6 +29,11 @@ from babelscope.records import MISSING, Estimate
 NO_SELF_TEST = "the source has no test set in its own language"
 NO_SELF_TUNING = "no variant was tuned on the target"
 NO_DATA = "no data"
+BASE_ZERO = "the base scored 0"
+BASE_UNSURE = "the base's score is too near 0"
+AFTER_ZERO = "the tuned model scored 0 with a seed"
+SUREST_BASE = 0.5
+"""The largest standard error of a base's score, in that score, that something is divided by."""
 DENOMINATOR_ZERO = "the denominator's interval holds 0"
 DENOMINATOR_UNSURE = "the denominator has too few contexts for an interval"
 
@@ -96,6 +102,46 @@ def gain_over_self(
     top = paired_difference(adapted, base, len(contexts))
     bottom = paired_difference(self_adapted, base, len(contexts))
     return _shared_ratio(top, contexts, bottom, contexts, seed)
+
+
+Asked = tuple[ArrayLike, ArrayLike, Sequence[str]]
+"""Scores of a tuned model (seeds, items), of its base (1 or seeds, items), the items' contexts."""
+
+
+def after_over_base(asked: Sequence[Asked]) -> list[tuple[Estimate, str]]:
+    """Return A(s,t) / A(base,t) of each pair, and "" or the reason why it is missing.
+
+    Intervals are Student's of the logarithm, over contexts and seeds; the pairs, of one recipe and
+    measure, tell one another how seeds differ. There is no ratio where the base's relative standard
+    error is above `SUREST_BASE`, nor where either scored 0.
+    """
+    sides = [(mean_effect(a, contexts), mean_effect(b, contexts)) for a, b, contexts in asked]
+    reasons = [_why_no_ratio(after, base) for after, base in sides]
+    known = [i for i, reason in enumerate(reasons) if not reason]
+    logs = [log_ratio_effect(*sides[i]) for i in known]
+    found = [(MISSING, reason) for reason in reasons]
+    for i, effect, spread in zip(known, logs, spreads(logs, around_zero=True), strict=True):
+        e = t_interval(effect, spread)
+        found[i] = Estimate(_exp(e.value), _exp(e.low), _exp(e.high), e.n), ""
+    return found
+
+
+def _exp(x: float) -> float:
+    """Return e to the x; what no number holds is infinite."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(x))
+
+
+def _why_no_ratio(after: Effect, base: Effect) -> str:
+    if not after.n or not base.n or after.contexts != base.contexts:
+        return NO_DATA
+    if base.contexts < 2:
+        return DENOMINATOR_UNSURE
+    if base.value <= 0 or (base.by_seed <= 0).any():
+        return BASE_ZERO
+    if math.sqrt(spreads([base])[0].variance) > SUREST_BASE * base.value:
+        return BASE_UNSURE
+    return "" if (after.by_seed > 0).all() else AFTER_ZERO
 
 
 def _shared_ratio(

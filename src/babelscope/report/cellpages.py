@@ -27,6 +27,7 @@ from babelscope.report.names import (
     signed,
 )
 from babelscope.report.produced import PLACES, produced_name, produced_shares
+from babelscope.report.ratios import TIMES, times_text
 from babelscope.report.tables import (
     CellKey,
     Tables,
@@ -212,6 +213,7 @@ def _facts(tables: Tables, known: Known, keys: tuple[CellKey, CellKey]) -> list[
             _ratio(known, "gain_efficiency", key),
         ),
         ("Gain as a share of self-tuning’s", _ratio(known, "gain_over_self", key)),
+        ("Score after tuning over the base’s", times_text(known.ratios.get((TIMES, key)))),
         ("Seeds", _seeds(known.gains[tables.plan["main_measure"]].get(key))),
         (
             "Length of the answers, % of the gold’s",

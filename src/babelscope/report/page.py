@@ -28,7 +28,11 @@ from babelscope.report import (
     panels,
     parts,
     produced,
+    quality_slopes,
+    ratios,
+    recipes,
     scorers,
+    source_groups,
     unfinished,
     words,
 )
@@ -155,6 +159,10 @@ def _answers(
         words.self_tuning(tables),
         contrast_words.better_data(tables, contrasted),
         group_words.groups_compared(tables, contrasted),
+        quality_slopes.quality_told(tables, quality_slopes.quality_slopes(tables)),
+        source_groups.sources_grouped(tables, source_groups.source_contrasts(tables)),
+        recipes.recipes_compared(tables),
+        ratios.multiplied(tables),
         explain.overgeneration(tables),
         explain.inside(tables),
         inner.silence(tables),
@@ -187,6 +195,13 @@ def tables_of(
         "quality": panels.quality(tables),
         "better_data": contrast_words.data_table(tables, found),
         "interference": panels.interference_table(tables),
+        "recipes": recipes.recipes_table(tables),
+        "quality_slopes": quality_slopes.quality_slope_table(
+            tables, quality_slopes.quality_slopes(tables)
+        ),
+        "source_groups": source_groups.source_group_table(
+            tables, source_groups.source_contrasts(tables)
+        ),
         "groups": panels.groups(tables),
         "group_gains": group_words.group_table(tables, found),
         "priors": panels.priors(tables),

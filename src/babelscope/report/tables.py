@@ -43,6 +43,12 @@ COLUMNS: dict[str, dict[str, pl.DataType]] = {
         **dict.fromkeys(("recipe", "source", "target", "measure", "kind", "reason"), TEXT),
         **ESTIMATE,
     },
+    "recipes": {
+        **dict.fromkeys(("recipe", "against", "source", "target", "measure"), TEXT),
+        **dict.fromkeys(("n", "seeds"), WHOLE),
+        **dict.fromkeys(("difference", "low", "high", "smallest_gain"), REAL),
+        **dict.fromkeys(("p_holm", "p_adapters_holm"), REAL),
+    },
     "lens": {
         **dict.fromkeys(("recipe", "source", "target", "subset", "position"), TEXT),
         **dict.fromkeys(("map", "measure", "language", "kind"), TEXT),
@@ -103,6 +109,7 @@ class Tables:
     parts: Mapping[str, Part] = field(default_factory=dict)
     scores: pl.DataFrame | None = None
     completion: Completion = field(default_factory=Completion)
+    recipes: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=COLUMNS["recipes"]))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from babelscope.study.lens_tables import lens_table
 from babelscope.study.materials import QA, Materials
 from babelscope.study.plan import StudyPlan
 from babelscope.study.quality_table import quality_table
+from babelscope.study.recipe_table import recipe_table
 from babelscope.study.schedule import bases, planned_cells, stage_totals, tunings
 from babelscope.study.score_table import SCORES_VERSION, score_table
 from babelscope.study.scores import CellScores, group_cells, guessing
@@ -205,6 +206,7 @@ def write_outputs(out: Path, study: Study) -> None:
     write_frame(out / "scores.parquet", score_table(study.cells, materials.tests))
     write_frame(out / "comparisons.parquet", tables.comparisons(cells, study.bases))
     write_frame(out / "best.parquet", tables.best(plan, cells))
+    write_frame(out / "recipes.parquet", recipe_table(plan, cells, study.bases))
     write_frame(out / "transfer.parquet", tables.transfer(plan, study.cells, study.bases))
     maps = {name: found.columns for name, found in study.maps.items()}
     looked = (study.cells, study.seen, study.bases)

@@ -24,8 +24,10 @@ def quality_table(plan: StudyPlan, materials: Materials) -> pl.DataFrame:
                 "gold_verbatim": found.gold_verbatim,
                 "length_ratio": found.length_ratio,
                 "chrf": found.chrf,
+                "bleu": found.bleu,
                 "sentences_kept": found.sentences_kept,
                 "identified": found.identified,
+                "signatures": "; ".join(filter(None, (found.chrf_signature, found.bleu_signature))),
                 "noted": "; ".join(f"{k}: {n}" for k, n in sorted(found.noted.items())),
             }
         )
@@ -33,8 +35,9 @@ def quality_table(plan: StudyPlan, materials: Materials) -> pl.DataFrame:
         **dict.fromkeys(("source", "language", "origin"), pl.String),
         **dict.fromkeys(("records", "dropped"), pl.Int64),
         **dict.fromkeys(
-            ("gold_verbatim", "length_ratio", "chrf", "sentences_kept", "identified"), pl.Float64
+            ("gold_verbatim", "length_ratio", "chrf", "bleu", "sentences_kept", "identified"),
+            pl.Float64,
         ),
-        "noted": pl.String,
+        **dict.fromkeys(("signatures", "noted"), pl.String),
     }
     return pl.DataFrame(rows, schema=schema)

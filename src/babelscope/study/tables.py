@@ -20,7 +20,12 @@ from babelscope.measure.inference import (
     t_interval,
 )
 from babelscope.measure.study_inference import best_of_targets
-from babelscope.measure.transfer import gain_efficiency, gain_over_self, transfer_efficiency
+from babelscope.measure.transfer import (
+    after_over_base,
+    gain_efficiency,
+    gain_over_self,
+    transfer_efficiency,
+)
 from babelscope.records import MISSING, Estimate
 from babelscope.study import scores
 from babelscope.study.cells import Variant
@@ -28,6 +33,8 @@ from babelscope.study.plan import StudyPlan
 from babelscope.study.scores import GROUP, INTERFERENCE, CellScores, Values, stacked
 
 LENGTH_RATIO = "length_ratio"
+OVERGENERATION_SHARE = "overgeneration_share"
+"""The share of what F1 lacks that words beyond the best prefix explain."""
 POOLED = -1
 """The seed of a row that pools all seeds, and of the base, which has none."""
 
@@ -133,6 +140,8 @@ def _effects(members: Sequence[CellScores]) -> dict[str, Effect]:
     found[LENGTH_RATIO] = ratio_effect(
         stacked(members, "length"), stacked(members, "gold_length"), contexts
     )
+    f1, prefix = (stacked(members, name) for name in ("squad_f1", "squad_f1_best_prefix"))
+    found[OVERGENERATION_SHARE] = ratio_effect(prefix - f1, np.maximum(1 - f1, 0.0), contexts)
     return found
 
 
@@ -286,9 +295,13 @@ def _with_base(
 
 
 def transfer(plan: StudyPlan, cells: Cells, bases: Mapping[str, str]) -> pl.DataFrame:
-    """Return transfer efficiency, that of gains, and gain over self-tuning, at the last step."""
+    """Return transfer efficiency, that of gains, gain over self-tuning, after over base.
+
+    All are those of the last step.
+    """
     spoken = {s.name: s.language for s in plan.sources}
     finals = {(r, t): (values, contexts) for r, t, values, contexts in _finals(plan, cells)}
+    times = _times(plan, finals, cells, bases)
     rows: list[Row] = []
     for (recipe, target), (by_source, contexts) in finals.items():
         base = cells.get((Variant(bases[recipe]), "qa", target))
@@ -307,6 +320,7 @@ def transfer(plan: StudyPlan, cells: Cells, bases: Mapping[str, str]) -> pl.Data
                 self_values = by_source[tuned_here[0]] if tuned_here else None
                 kinds["gain_efficiency"] = gains
                 kinds["gain_over_self"] = gain_over_self(values, self_values, before, contexts)
+                kinds["after_over_base"] = times[recipe, target, source]
             rows += [
                 {
                     "recipe": recipe,
@@ -320,3 +334,26 @@ def transfer(plan: StudyPlan, cells: Cells, bases: Mapping[str, str]) -> pl.Data
                 for kind, (value, reason) in kinds.items()
             ]
     return pl.DataFrame(rows, schema=TRANSFER)
+
+
+def _times(
+    plan: StudyPlan,
+    finals: Mapping[tuple[str, str], tuple[dict[str, Values], tuple[str, ...]]],
+    cells: Cells,
+    bases: Mapping[str, str],
+) -> dict[tuple[str, str, str], tuple[Estimate, str]]:
+    """Return after / base by recipe, target and source; the pairs of a recipe moderate together."""
+    found: dict[tuple[str, str, str], tuple[Estimate, str]] = {}
+    for recipe in dict.fromkeys(r for r, _ in finals):
+        asked = {
+            (recipe, target, source): (
+                values,
+                cells[Variant(bases[recipe]), "qa", target].values[plan.measure][np.newaxis],
+                contexts,
+            )
+            for (own, target), (by_source, contexts) in finals.items()
+            if own == recipe and (Variant(bases[recipe]), "qa", target) in cells
+            for source, values in by_source.items()
+        }
+        found |= dict(zip(asked, after_over_base(list(asked.values())), strict=True))
+    return found
