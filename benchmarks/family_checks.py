@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from peft import PeftModel
+from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from babelscope.adapt.class_methods import load_trained, prepare
 from babelscope.adapt.classify import train_classifier
@@ -46,6 +47,10 @@ RECIPE = change(
 )
 CLASSIFY = ClassifyRecipe(max_steps=2, batch_size=2, max_tokens=64, rank=2, precision="fp32")
 TEXTS = ("New Delhi is the capital", "Paris", "What is the capital of India? It is New Delhi.")
+
+
+NO_INPUT = ("mamba", "mamba2", "falcon_mamba")
+"""Families whose hidden states in transformers begin behind the first block."""
 
 
 class Family:
@@ -150,7 +155,10 @@ def check_lens(family: Family) -> float:
 
 
 def check_hidden(family: Family, auto: type, texts: Sequence[str] = TEXTS) -> float:
-    """Compare depths 0 to the last but one: transformers gives the last one behind the norm."""
+    """Compare depths 0 to the last but one: transformers gives the last one behind the norm.
+
+    Some families give no state before the first block: theirs are those of the depths from 1.
+    """
     trunk = load_trunk(str(family.folder))
     asked = [HiddenText(str(n), text) for n, text in enumerate(texts)]
     ours = torch.from_numpy(hidden_states(trunk, asked, ["mean"]).states["mean"])
@@ -163,8 +171,12 @@ def check_hidden(family: Family, auto: type, texts: Sequence[str] = TEXTS) -> fl
             states = own(
                 input_ids=torch.tensor([read["input_ids"]]), output_hidden_states=True
             ).hidden_states
-        theirs.append(torch.stack([s[0][kept].mean(0) for s in states[: trunk.depth]]))
-    return deviation(ours[: trunk.depth], torch.stack(theirs, dim=1))
+        theirs.append(torch.stack([s[0][kept].mean(0) for s in states[:-1]]))
+    told = torch.stack(theirs, dim=1)
+    first = int(family.folder.name in NO_INPUT)
+    return deviation(
+        ours[first : first + len(told)][: trunk.depth - first], told[: trunk.depth - first]
+    )
 
 
 def questions() -> QuestionSet:
@@ -183,8 +195,19 @@ def questions() -> QuestionSet:
     return QuestionSet("toy", "eng_Latn", examples)
 
 
+@torch.no_grad()
+def _merge(base: PreTrainedModel, adapter: Path) -> None:
+    """Add B A alpha / rank of each layer that a saved adapter names to the weights of a base."""
+    saved = load_file(adapter / "adapter_model.safetensors")
+    for key in (key for key in saved if ".lora_A." in key):
+        name = key.removeprefix("base_model.model.").partition(".lora_A.")[0]
+        change_of = saved[key.replace("lora_A", "lora_B")] @ saved[key] * RECIPE.alpha / RECIPE.rank
+        layer = base.get_submodule(name)
+        layer.weight += change_of.T if isinstance(layer, Conv1D) else change_of
+
+
 def check_tune(family: Family) -> float:
-    """Fresh is the identity; tuned moves; and plain peft reads the saved adapter alike."""
+    """Fresh is the identity; tuned moves; and the saved file, added to the weights, is the same."""
     loaded, row = family.loaded, torch.tensor(draw((30,)))
     with torch.no_grad():
         before = loaded.model(input_ids=row, use_cache=False).logits
@@ -201,14 +224,14 @@ def check_tune(family: Family) -> float:
         after = loaded.model(input_ids=row, use_cache=False).logits
     worst = max(worst, deviation(after, before))
     base = AutoModelForCausalLM.from_pretrained(family.folder, dtype=torch.float32).eval()
-    theirs = PeftModel.from_pretrained(base, str(out)).eval()
+    _merge(base, out)
     with torch.no_grad():
-        worst = max(worst, deviation(ours, theirs(input_ids=row, use_cache=False).logits))
+        worst = max(worst, deviation(ours, base(input_ids=row, use_cache=False).logits))
     return worst if deviation(ours, before) > 1e-4 else float("nan")
 
 
 def check_tune_half(family: Family) -> float:
-    """Tune a step from bfloat16; float16 is to be refused. Returns 0: only faults are looked for."""
+    """Tune a step from bfloat16: its loss is to be finite."""
     loaded = load_model(str(family.folder), dtype="bfloat16")
     recipe = change(RECIPE, {"max_steps": 1})
     card = tune(loaded, questions(), recipe, seed=0, saving=Saving(family.work / "half"))[-1]
@@ -227,18 +250,15 @@ def _items(tokens: bool) -> list[ClassItem]:
     ]
 
 
-def check_classify(family: Family, head: str) -> float:
-    """Batched equals alone by the model's own forward; trained by LoRA and read back alike."""
+def check_classify(family: Family, head: str, methods: Sequence[str]) -> float:
+    """Batched equals alone by the model's own forward; trained and read back alike."""
     items, name = _items(head == "token"), str(family.folder)
     labels = ("a", "b")
     worst = 0.0
-    for method in ("lora", "full"):
+    for method in methods:
         recipe, folder = replace(CLASSIFY, method=method), family.work / f"{head}-{method}"
         made = load_classifier(name, labels, head, seed=0)  # type: ignore[arg-type]
-        scores = iter(range(1, 100))
-        train_classifier(
-            made, items, recipe, seed=0, folder=folder, score=lambda: float(next(scores))
-        )
+        train_classifier(made, items, recipe, seed=0, folder=folder, score=lambda: 1.0)
         ours = torch.from_numpy(np.concatenate(class_probabilities(made, items)))
         theirs = []
         for item in items:
@@ -266,17 +286,16 @@ def decoder_checks() -> dict[str, Callable[[Family], float]]:
         "lens": check_lens,
         "tune": check_tune,
         "bfloat16": check_tune_half,
-        "classify": lambda family: check_classify(family, "sequence"),
+        "classify": lambda family: check_classify(family, "sequence", ("lora", "full")),
     }
 
 
 def encoder_checks() -> dict[str, Callable[[Family], float]]:
     """Return the checks of an encoder by their names in the table."""
-    from transformers import AutoModel
-
     return {
         "hidden": lambda family: max(check_hidden(family, AutoModel, [t]) for t in TEXTS),
         "padding": lambda family: check_hidden(family, AutoModel),
-        "classify": lambda family: check_classify(family, "sequence"),
-        "tag": lambda family: check_classify(family, "token"),
+        "classify": lambda family: check_classify(family, "sequence", ("head", "full")),
+        "tag": lambda family: check_classify(family, "token", ("full",)),
+        "lora": lambda family: check_classify(family, "sequence", ("lora",)),
     }

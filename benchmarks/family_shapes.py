@@ -1,7 +1,7 @@
 """Tiny random models of every family that transformers knows, built from its own configurations.
 
-A family's configuration is asked which sizes it has; those that `SIZES` knows are made small. What a
-family needs besides stands in `OVERRIDES`.
+A family's configuration is asked which sizes it has; those that `SIZES` knows are made small.
+What a family needs besides stands in `OVERRIDES`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ VOCABULARY = 480
 WIDTH = 32
 POSITIONS = 260
 SPREAD = 0.3
-"""Deviation of the weights: wide, so that logits differ clearly and answers vary with the prompt."""
+"""Deviation of the weights: wide, so that logits differ and answers vary with the prompt."""
 
 TEXT = (
     "The capital of India is New Delhi. Q: What is the capital? A: New Delhi\n"
@@ -30,28 +30,38 @@ TEXT = (
     "भारत की राजधानी नई दिल्ली है। 中国的首都是北京。 مصر عاصمتها القاهرة\n"
 )
 
+
+def _each(names: str, value: Any) -> dict[str, Any]:
+    """Return one value for several names, parted by spaces."""
+    return dict.fromkeys(names.split(), value)
+
+
 SIZES: dict[str, int] = {
-    **dict.fromkeys(("hidden_size", "n_embd", "d_model", "dim", "embedding_size", "emb_dim"), 32),
-    **dict.fromkeys(("num_hidden_layers", "n_layer", "n_layers", "num_layers"), 2),
-    **dict.fromkeys(("num_attention_heads", "n_head", "n_heads", "num_heads"), 4),
-    **dict.fromkeys(("num_key_value_heads", "num_kv_heads", "num_query_groups"), 2),
-    **dict.fromkeys(("head_dim", "d_head", "attention_head_dim", "attention_head_size"), 8),
-    **dict.fromkeys(("kv_channels", "swa_head_dim", "v_head_dim", "rotary_dim"), 8),
-    **dict.fromkeys(("qk_rope_head_dim", "qk_nope_head_dim", "index_head_dim", "mamba_d_head"), 8),
-    **dict.fromkeys(("linear_key_head_dim", "linear_value_head_dim", "linear_head_dim"), 8),
-    **dict.fromkeys(("linear_num_key_heads", "linear_num_value_heads", "linear_num_heads"), 4),
-    **dict.fromkeys(("intermediate_size", "n_inner", "ffn_dim", "hidden_dim", "dim_ff", "dff"), 64),
-    **dict.fromkeys(("d_inner", "ffn_hidden_size", "feed_forward_size", "intermediate_size_mlp"), 64),
-    **dict.fromkeys(("moe_intermediate_size", "shared_expert_intermediate_size"), 24),
-    **dict.fromkeys(("shared_intermediate_size", "expert_ffn_hidden_size"), 24),
-    **dict.fromkeys(("num_experts", "n_routed_experts", "num_local_experts", "moe_num_experts"), 4),
-    **dict.fromkeys(("num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k"), 2),
-    **dict.fromkeys(("n_group", "topk_group", "num_expert_group", "mamba_n_groups"), 1),
-    **dict.fromkeys(("q_lora_rank", "kv_lora_rank", "o_lora_rank"), 16),
-    **dict.fromkeys(("state_size", "mamba_d_state", "ssm_state_size"), 8),
-    **dict.fromkeys(("mamba_n_heads", "mamba_num_heads"), 8),
-    **dict.fromkeys(("max_position_embeddings", "n_positions", "n_ctx", "model_max_length"), POSITIONS),
-    **dict.fromkeys(("max_seq_len", "context_length"), POSITIONS),
+    **_each("hidden_size n_embd d_model dim embedding_size emb_dim", 32),
+    **_each("num_hidden_layers n_layer n_layers num_layers", 2),
+    **_each("num_attention_heads n_head n_heads num_heads", 4),
+    **_each("num_key_value_heads num_kv_heads num_query_groups", 2),
+    **_each("head_dim d_head attention_head_dim attention_head_size", 8),
+    **_each("kv_channels swa_head_dim v_head_dim rotary_dim", 8),
+    **_each("qk_rope_head_dim qk_nope_head_dim index_head_dim mamba_d_head", 8),
+    **_each("linear_key_head_dim linear_value_head_dim linear_head_dim", 8),
+    **_each("linear_num_key_heads linear_num_value_heads linear_num_heads", 4),
+    **_each("intermediate_size n_inner ffn_dim hidden_dim dim_ff dff", 64),
+    **dict.fromkeys(
+        ("d_inner", "ffn_hidden_size", "feed_forward_size", "intermediate_size_mlp"), 64
+    ),
+    **_each("moe_intermediate_size shared_expert_intermediate_size", 24),
+    **_each("shared_intermediate_size expert_ffn_hidden_size", 24),
+    **_each("num_experts n_routed_experts num_local_experts moe_num_experts", 4),
+    **_each("num_experts_per_tok num_experts_per_token moe_topk moe_k", 2),
+    **_each("n_group topk_group num_expert_group mamba_n_groups", 1),
+    **_each("q_lora_rank kv_lora_rank o_lora_rank", 16),
+    **_each("state_size mamba_d_state ssm_state_size", 8),
+    **_each("mamba_n_heads mamba_num_heads", 8),
+    **dict.fromkeys(
+        ("max_position_embeddings", "n_positions", "n_ctx", "model_max_length"), POSITIONS
+    ),
+    **_each("max_seq_len context_length", POSITIONS),
     "chunk_size": 16,
     "first_k_dense_replace": 1,
     "num_nextn_predict_layers": 0,
@@ -64,13 +74,10 @@ SIZES: dict[str, int] = {
 _LATENT = {"num_key_value_heads": 4}
 _LINEAR = {"layer_types": ["linear_attention", "full_attention"]}
 OVERRIDES: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(
-        "axk1 axk2 deepseek_v2 deepseek_v3 deepseek_v32 glm4_moe_lite glm_moe_dsa longcat_flash "
-        "minicpm3 youtu dots3_note_text esmc".split(),
-        _LATENT,
-    ),
-    **dict.fromkeys("qwen3_next qwen3_5_text qwen3_5_moe_text qwen4_exp_text".split(), _LINEAR),
-    **dict.fromkeys("bailing_hybrid kimi_linear".split(), {**_LATENT, **_LINEAR}),
+    **_each("axk1 axk2 deepseek_v3 deepseek_v32 glm4_moe_lite glm_moe_dsa", _LATENT),
+    **_each("longcat_flash minicpm3 youtu dots3_note_text esmc", _LATENT),
+    **_each("qwen3_next qwen3_5_text qwen3_5_moe_text", _LINEAR),
+    **_each("bailing_hybrid kimi_linear", _LATENT | _LINEAR),
     "bamba": {"attn_layer_indices": [1]},
     "deepseek_v2": {**_LATENT, "num_experts_per_tok": 2},
     "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2},
@@ -120,21 +127,14 @@ OVERRIDES: dict[str, dict[str, Any]] = {
 }
 """What a family needs besides, by its name in transformers."""
 
-_TWO = "an encoder and a decoder"
-_SEES = "reads pictures or sound; its text model stands in the list by itself where there is one"
-_ENCODES = "an encoder, which the same list has as a decoder too"
 NOT_TEXT: dict[str, str] = {
-    **dict.fromkeys(
-        "bart bigbird_pegasus blenderbot blenderbot-small marian mbart mvp pegasus plbart prophetnet "
-        "trocr whisper musicgen musicgen_melody moshi perceiver".split(),
-        _TWO,
-    ),
-    **dict.fromkeys(
-        "dots3_note emu3 fuyu gemma3 gemma3n gemma4 gemma4_assistant gemma4_unified "
-        "gemma4_unified_assistant git got_ocr2 llama4 mllama moss_transcribe_diarize phi4_multimodal "
-        "qwen3_5 qwen3_5_moe qwen4_exp modernvbert ultravbert tapas layoutlm blt".split(),
-        _SEES,
-    ),
+    **_each("bart bigbird_pegasus blenderbot blenderbot-small marian mbart mvp pegasus", "both"),
+    **_each("plbart prophetnet trocr whisper musicgen musicgen_melody moshi perceiver", "both"),
+    **_each("dots3_note emu3 fuyu gemma3 gemma3n gemma4 gemma4_assistant", "not text alone"),
+    **_each("gemma4_unified gemma4_unified_assistant git got_ocr2 llama4", "not text alone"),
+    **_each("mllama moss_transcribe_diarize phi4_multimodal qwen3_5", "not text alone"),
+    **_each("qwen3_5_moe qwen4_exp modernvbert ultravbert tapas layoutlm", "not text alone"),
+    **_each("gemma4_unified_text cohere_compass_text blt", "parts of other models"),
 }
 """Families of transformers' lists that are no decoder or encoder of text alone, and why."""
 

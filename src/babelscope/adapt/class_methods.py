@@ -13,7 +13,8 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from babelscope.adapt.classify_recipes import ClassifyRecipe
-from babelscope.adapt.tuning import precision_used
+from babelscope.adapt.lora import peft_faults
+from babelscope.adapt.surroundings import precision_used
 from babelscope.errors import ModelError, SettingError
 from babelscope.models.classifiers import Classifier, blocks_of
 from babelscope.models.loading import SPREAD, place_of
@@ -64,7 +65,10 @@ def _put_lora(classifier: Classifier, recipe: ClassifyRecipe, seed: int) -> None
         fan_in_fan_out=any(isinstance(model.get_submodule(name), Conv1D) for name in layers),
         bias="none",
     )
-    with torch.random.fork_rng():
+    with (
+        torch.random.fork_rng(),
+        peft_faults(classifier.name, layers, "set method = head or full"),
+    ):
         torch.manual_seed(seed)
         inject_adapter_in_model(config, model)
     for name, parameter in model.named_parameters():
