@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from peft import LoraConfig, inject_adapter_in_model
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
@@ -102,7 +102,7 @@ def load_trained(classifier: Classifier, folder: Path) -> None:
         ModelError: it holds other parameters.
     """
     kept = read_arrays(folder / WEIGHTS)
-    own = dict(_trained(classifier.model))
+    own = dict(_changed(classifier.model))
     if set(kept) != set(own):
         raise ModelError(
             str(folder / WEIGHTS),
@@ -117,10 +117,20 @@ def load_trained(classifier: Classifier, folder: Path) -> None:
 
 
 def keep_trained(classifier: Classifier, folder: Path) -> None:
-    """Write the trained parameters, in float32, whole or not at all."""
-    arrays = {n: p.detach().float().cpu().numpy() for n, p in _trained(classifier.model)}
+    """Write what training changes, in float32, whole or not at all."""
+    arrays = {n: p.detach().float().cpu().numpy() for n, p in _changed(classifier.model)}
     write_arrays(folder / WEIGHTS, arrays)
 
 
-def _trained(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    return ((n, p) for n, p in model.named_parameters() if p.requires_grad)
+def _changed(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield the trained parameters, and the buffers that a model writes while it is trained.
+
+    Such are the running ranges of I-BERT's quantised activations.
+    """
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            yield name, parameter
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        # a tied parameter has a second name here
+        if not isinstance(tensor, nn.Parameter) and tensor.is_floating_point():
+            yield name, tensor
