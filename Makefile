@@ -64,6 +64,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/report_size.py
 	$(BIN)/python benchmarks/probes.py
 	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/families.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) build

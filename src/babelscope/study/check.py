@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from babelscope.adapt.proof import prove_tuning
 from babelscope.adapt.recipes import find_recipe, rendering_of
 from babelscope.data import atlas
 from babelscope.data.prompts import TEMPLATES
 from babelscope.data.qa import read_qa
+from babelscope.errors import BabelscopeError
 from babelscope.infer.drift import measure_drift
 from babelscope.infer.generate import Decoding
 from babelscope.infer.passes import token_bytes
@@ -21,8 +23,10 @@ from babelscope.study.fertility import ATLAS, fertility, parallel_texts
 from babelscope.study.fitting import fit_rows, study_fits, warnings_of
 from babelscope.study.materials import gather
 from babelscope.study.plan import StudyPlan
+from babelscope.study.schedule import tunings
 
 DRIFT_ITEMS = 32
+REFUSED = "refused"
 
 Found = dict[str, object]
 
@@ -51,7 +55,8 @@ def check_model(
 ) -> Found:
     """Load a model, which proves its parts, and measure it; nothing of a study is answered.
 
-    `fertility` has a row a language, see `study.fertility`. With a study, which is taken as if it
+    `fertility` has a row a language, see `study.fertility`; `tuning` says whether the model can be
+    tuned, or the line that `tune` would refuse it with. With a study, which is taken as if it
     named this model, `prompts` tells how its prompts fit, `cost` what its stages take at least
     (left out where the study would stop), and `warnings` what does not fit.
 
@@ -62,12 +67,17 @@ def check_model(
     texts = parallel_texts(wish.text)
     loaded = load_model(name, dtype=dtype, device=device, revision=revision)
     found = _model(loaded)
+    found["tuning"] = _tuning(loaded, wish.study)
     found["fertility_text"] = f"{wish.text}, {len(next(iter(texts.values())))} parallel lines"
     found["fertility"] = fertility(loaded.tokenizer, loaded.parts.vocabulary_rows, texts)
     if wish.study:
         model = replace(wish.study.model, name=name, revision=revision)
         plan = replace(wish.study, model=model)
         found |= _study(loaded, plan, progress)
+        warnings = found["warnings"] if isinstance(found["warnings"], list) else []
+        if tunings(plan) and str(found["tuning"]).startswith(REFUSED):
+            told = f"tuning is {found['tuning']}; the study would stop"
+            found["warnings"] = [*warnings, told]
     if wish.drift:
         found["drift"] = _drift(loaded, device, revision)
     return found
@@ -92,6 +102,16 @@ def _model(loaded: LoadedModel) -> Found:
         **part_names(loaded.model, loaded.parts),
         "parts": "proved: last block, norm and unembedding give the model's own logits",
     }
+
+
+def _tuning(loaded: LoadedModel, plan: StudyPlan | None) -> str:
+    """Return whether the model can be tuned: by a study's recipes, or by the default one."""
+    try:
+        for recipe in plan.recipes if plan else (find_recipe("default"),):
+            prove_tuning(loaded, recipe)
+    except BabelscopeError as error:
+        return f"{REFUSED}: {error}"
+    return "proved: a tiny step trains a fresh adapter on the loss of the model's own logits"
 
 
 def _study(loaded: LoadedModel, plan: StudyPlan, progress: Callable[[int, int], None]) -> Found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from babelscope.adapt.proof import prove_tuning
 from babelscope.infer.lens import LensSettings, prepare_lens
 from babelscope.models.loading import load_model
 from babelscope.study.costs import CostBook
@@ -72,6 +73,8 @@ def _work(
         revision=plan.model.revision,
         trust_remote_code=plan.model.trust_remote_code,
     )
+    for recipe in plan.recipes if tunings(plan) else ():
+        prove_tuning(loaded, recipe)  # before the base has answered anything
     store = out / "store"
     maps, lens = {}, None
     if plan.lens.questions:
