@@ -19,10 +19,12 @@ SLICE = {
     ("decoder", "deepseek_v2"): (),
     ("decoder", "qwen3_next"): ("batch", "sharing", "options"),
     ("decoder", "gpt_oss"): (),
+    ("decoder", "llama4_text"): ("classify",),
     ("encoder", "ibert"): ("lora",),
 }
 """Families that stand for a kind, and what is refused of them: packed experts beside shared ones,
-a recurrent state, packed experts with biases, an encoder without plain linear layers."""
+a recurrent state, packed experts with biases, a router that is a linear layer with two results, an
+encoder without plain linear layers."""
 
 FEWEST = {"decoder": 66, "encoder": 33}
 

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from babelscope.adapt.classify_recipes import ClassifyRecipe
-from babelscope.adapt.lora import peft_faults
+from babelscope.adapt.lora import is_linear, peft_faults
 from babelscope.adapt.surroundings import precision_used
 from babelscope.errors import ModelError, SettingError
 from babelscope.models.classifiers import Classifier, blocks_of
@@ -80,9 +80,7 @@ def linear_layers(model: PreTrainedModel) -> tuple[str, ...]:
     """Return the full names of the linear layers of a model's blocks, found by structure."""
     inside = {id(module) for module in blocks_of(model, type(model).__name__).modules()}
     found = tuple(
-        name
-        for name, module in model.named_modules()
-        if id(module) in inside and isinstance(module, (nn.Linear, Conv1D))
+        name for name, module in model.named_modules() if id(module) in inside and is_linear(module)
     )
     if not found:
         raise ModelError(

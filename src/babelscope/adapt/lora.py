@@ -38,7 +38,7 @@ def target_layers(loaded: LoadedModel, wanted: str | tuple[str, ...]) -> tuple[s
         (name, full[id(module)])
         for block in loaded.parts.blocks
         for name, module in block.named_modules()
-        if isinstance(module, (nn.Linear, Conv1D))
+        if is_linear(module)
     ]
     known = tuple(dict.fromkeys(name for name, _ in layers))
     if wanted == "all_linear":
@@ -108,6 +108,25 @@ def fresh_lora(loaded: LoadedModel, recipe: Recipe, seed: int) -> Iterator[PeftM
         for name in set(vars(model)) - attributes:
             delattr(model, name)
         model.config.use_cache = caching
+
+
+@torch.no_grad()
+def is_linear(module: nn.Module) -> bool:
+    """Tell whether a module is a linear layer that gives one tensor.
+
+    Llama 4's router is a kind of linear layer too, but gives scores beside its product: nothing can
+    be added to that.
+    """
+    if not isinstance(module, (nn.Linear, Conv1D)):
+        return False
+    if type(module) in (nn.Linear, Conv1D):
+        return True
+    weight = module.weight
+    row = torch.zeros(1, weight.shape[1], dtype=weight.dtype, device=weight.device)
+    try:
+        return isinstance(module(row), torch.Tensor)
+    except (RuntimeError, TypeError, ValueError, NotImplementedError):
+        return True  # it takes another input, as quantised ones do: that is told of its weights
 
 
 @contextmanager
