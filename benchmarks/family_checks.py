@@ -49,7 +49,7 @@ CLASSIFY = ClassifyRecipe(max_steps=2, batch_size=2, max_tokens=64, rank=2, prec
 TEXTS = ("New Delhi is the capital", "Paris", "What is the capital of India? It is New Delhi.")
 
 
-NO_INPUT = ("mamba", "mamba2", "falcon_mamba")
+NO_INPUT = ("mamba", "mamba2", "falcon_mamba", "rwkv")
 """Families whose hidden states in transformers begin behind the first block."""
 
 

@@ -206,10 +206,16 @@ def tiny_tokenizer(*, encodes: bool) -> PreTrainedTokenizerFast:
 
 
 def save_family(folder: Path, family: str, kind: str) -> Path:
-    """Write a family's tiny model with a tokenizer as a model folder, and return it."""
+    """Write a family's tiny model with a tokenizer as a model folder, and return it.
+
+    It is read once by transformers alone: a size that does not fit fails here.
+    """
     logging.disable(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tiny_model(family, kind).save_pretrained(folder)
+        model = tiny_model(family, kind)
+        with torch.no_grad():
+            model(input_ids=torch.arange(5, 25)[None])
+        model.save_pretrained(folder)
         tiny_tokenizer(encodes=kind == "encoder").save_pretrained(folder)
     return folder
