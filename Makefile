@@ -67,6 +67,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/probes.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/sampling.py
+	$(BIN)/python benchmarks/families.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) build

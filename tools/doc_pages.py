@@ -8,6 +8,7 @@ The words may be
                          line begins
     file PATH            the text of a file beside the page
     table STUDY NAME     a table of the report of a study that a page has run
+    families KIND        the table of a kind of architectures, from benchmarks/families.tsv
     figure STUDY NAME    a figure of that report; the rest of the place is its text for readers
                          who do not see it
     commands, api        the command line's reference, the public names' reference
@@ -25,6 +26,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from doc_families import families_markdown
 from doc_notebook import notebook_markdown
 from doc_reference import api_markdown, commands_markdown
 
@@ -174,6 +176,9 @@ MAKERS: dict[str, Callable[[list[str], Path, Workshop], str]] = {
     "table": _table,
     "figure": _figure,
     "notebook": _notebook,
+    "families": lambda words, _, workshop: families_markdown(
+        workshop.root / "benchmarks" / "families.tsv", words[0]
+    ),
     "commands": lambda *_: commands_markdown(),
     "api": lambda *_: api_markdown(),
 }

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import transformers
 from safetensors.numpy import load_file
+from tiny import ROWS, tiny_tokenizer
 from toy_classify import FAMILIES, save_base, toy_pairs, toy_sentences
 
 from babelscope.adapt.class_methods import WEIGHTS, linear_layers, load_trained, prepare
@@ -174,3 +177,32 @@ def test_more_tokens_than_positions_are_refused(tmp_path: Path) -> None:
             found, [], change_classify(RECIPE, {"max_tokens": 200}),
             seed=0, folder=tmp_path / "r", score=lambda: 0.0,
         )  # fmt: skip
+
+
+def test_what_a_model_writes_while_it_is_trained_is_kept(tmp_path: Path) -> None:
+    """I-BERT's activations have running ranges: buffers, without which it predicts otherwise."""
+    config = transformers.IBertConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        vocab_size=ROWS,
+        max_position_embeddings=140,
+        pad_token_id=3,
+        quant_mode=True,
+    )
+    torch.manual_seed(0)
+    base = tmp_path / "base"
+    transformers.IBertForMaskedLM(config).save_pretrained(base)
+    tiny_tokenizer().save_pretrained(base)
+    recipe = ClassifyRecipe(max_steps=2, batch_size=4, max_tokens=64)
+    made = load_classifier(str(base), LABELS, "sequence", seed=0)
+    items = encode_pairs(made.tokenizer, toy_pairs(8), LABELS, 64)
+    train(made, items, recipe, seed=0, folder=tmp_path / "run", score=lambda: 1.0)
+    again = load_classifier(str(base), LABELS, "sequence", seed=0)
+    prepare(again, recipe, 0)
+    load_trained(again, tmp_path / "run")
+    for ours, theirs in zip(
+        class_probabilities(made, items), class_probabilities(again, items), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from peft import LoraConfig, inject_adapter_in_model
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from babelscope.adapt.classify_recipes import ClassifyRecipe
-from babelscope.adapt.tuning import precision_used
+from babelscope.adapt.lora import is_linear, peft_faults
+from babelscope.adapt.surroundings import precision_used
 from babelscope.errors import ModelError, SettingError
 from babelscope.models.classifiers import Classifier, blocks_of
 from babelscope.models.loading import SPREAD, place_of
@@ -64,7 +65,10 @@ def _put_lora(classifier: Classifier, recipe: ClassifyRecipe, seed: int) -> None
         fan_in_fan_out=any(isinstance(model.get_submodule(name), Conv1D) for name in layers),
         bias="none",
     )
-    with torch.random.fork_rng():
+    with (
+        torch.random.fork_rng(),
+        peft_faults(classifier.name, layers, "set method = head or full"),
+    ):
         torch.manual_seed(seed)
         inject_adapter_in_model(config, model)
     for name, parameter in model.named_parameters():
@@ -76,9 +80,7 @@ def linear_layers(model: PreTrainedModel) -> tuple[str, ...]:
     """Return the full names of the linear layers of a model's blocks, found by structure."""
     inside = {id(module) for module in blocks_of(model, type(model).__name__).modules()}
     found = tuple(
-        name
-        for name, module in model.named_modules()
-        if id(module) in inside and isinstance(module, (nn.Linear, Conv1D))
+        name for name, module in model.named_modules() if id(module) in inside and is_linear(module)
     )
     if not found:
         raise ModelError(
@@ -98,7 +100,7 @@ def load_trained(classifier: Classifier, folder: Path) -> None:
         ModelError: it holds other parameters.
     """
     kept = read_arrays(folder / WEIGHTS)
-    own = dict(_trained(classifier.model))
+    own = dict(_changed(classifier.model))
     if set(kept) != set(own):
         raise ModelError(
             str(folder / WEIGHTS),
@@ -113,10 +115,20 @@ def load_trained(classifier: Classifier, folder: Path) -> None:
 
 
 def keep_trained(classifier: Classifier, folder: Path) -> None:
-    """Write the trained parameters, in float32, whole or not at all."""
-    arrays = {n: p.detach().float().cpu().numpy() for n, p in _trained(classifier.model)}
+    """Write what training changes, in float32, whole or not at all."""
+    arrays = {n: p.detach().float().cpu().numpy() for n, p in _changed(classifier.model)}
     write_arrays(folder / WEIGHTS, arrays)
 
 
-def _trained(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    return ((n, p) for n, p in model.named_parameters() if p.requires_grad)
+def _changed(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield the trained parameters, and the buffers that a model writes while it is trained.
+
+    Such are the running ranges of I-BERT's quantised activations.
+    """
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            yield name, parameter
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        # a tied parameter has a second name here
+        if not isinstance(tensor, nn.Parameter) and tensor.is_floating_point():
+            yield name, tensor

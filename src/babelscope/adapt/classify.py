@@ -7,16 +7,13 @@ same number of threads the same input gives the same weights, interrupted or not
 from __future__ import annotations
 
 import math
-import random
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from transformers import (
     Trainer,
@@ -28,8 +25,8 @@ from transformers.trainer_callback import TrainerControl, TrainerState
 from babelscope.adapt.class_methods import keep_trained, load_trained, prepare
 from babelscope.adapt.classify_recipes import ClassifyRecipe, evaluation_steps, planned_steps
 from babelscope.adapt.saving import last_checkpoint
+from babelscope.adapt.surroundings import own_randomness, precision_used
 from babelscope.adapt.training import run_trainer
-from babelscope.adapt.tuning import precision_used
 from babelscope.errors import ModelError, SettingError
 from babelscope.models.class_encoding import NO_LABEL, ClassItem
 from babelscope.models.classifiers import Classifier, collate
@@ -92,7 +89,7 @@ def train_classifier(
     folder.mkdir(parents=True, exist_ok=True)
     resumed = last_checkpoint(folder / CHECKPOINTS)
     watch = _Watch(job, _history(folder) if resumed else ())
-    with _own_randomness(classifier.device):
+    with own_randomness(classifier.device):
         trainer = Trainer(
             model=classifier.model,
             args=_arguments(job),
@@ -221,15 +218,3 @@ def _history(folder: Path) -> tuple[Evaluation, ...]:
     path = folder / HISTORY
     rows = read_json(path) if path.is_file() else []
     return tuple(Evaluation(*row) for row in rows) if isinstance(rows, list) else ()
-
-
-@contextmanager
-def _own_randomness(device: torch.device) -> Iterator[None]:
-    """Restore the global generators, which the Trainer seeds and draws from."""
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)

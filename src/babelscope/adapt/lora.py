@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,9 @@ from transformers.pytorch_utils import Conv1D
 
 from babelscope.adapt.recipes import Recipe
 from babelscope.errors import AdapterError, SettingError
+from babelscope.models.exact_names import exact_names
 from babelscope.models.loading import LoadedModel
+from babelscope.models.tokenizers import short
 
 ATTENTION = "att"
 """In the name of each architecture's attention: self_attention, self_attn, attention, attn."""
@@ -36,7 +38,7 @@ def target_layers(loaded: LoadedModel, wanted: str | tuple[str, ...]) -> tuple[s
         (name, full[id(module)])
         for block in loaded.parts.blocks
         for name, module in block.named_modules()
-        if isinstance(module, (nn.Linear, Conv1D))
+        if is_linear(module)
     ]
     known = tuple(dict.fromkeys(name for name, _ in layers))
     if wanted == "all_linear":
@@ -66,7 +68,7 @@ def fresh_lora(loaded: LoadedModel, recipe: Recipe, seed: int) -> Iterator[PeftM
 
     Raises:
         AdapterError: the base carries adapters already.
-        SettingError: the recipe's layers are not in this model.
+        SettingError: the recipe's layers are not in this model, or peft refuses one of them.
     """
     model = loaded.model
     if any(isinstance(module, BaseTunerLayer) for module in model.modules()):
@@ -76,11 +78,12 @@ def fresh_lora(loaded: LoadedModel, recipe: Recipe, seed: int) -> Iterator[PeftM
             found="adapters attached",
             remedy="detach them before tuning",
         )
+    layers = target_layers(loaded, recipe.target_modules)
     config = LoraConfig(
         r=recipe.rank,
         lora_alpha=recipe.alpha,
         lora_dropout=recipe.dropout,
-        target_modules=list(target_layers(loaded, recipe.target_modules)),
+        target_modules=list(layers),
         fan_in_fan_out=any(isinstance(m, Conv1D) for m in loaded.parts.blocks.modules()),
         bias="none",
         task_type="CAUSAL_LM",
@@ -89,19 +92,17 @@ def fresh_lora(loaded: LoadedModel, recipe: Recipe, seed: int) -> Iterator[PeftM
     modes = [(module, module.training) for module in model.modules()]
     attributes, caching = set(vars(model)), model.config.use_cache
     torch.manual_seed(seed)
-    with warnings.catch_warnings():
-        # peft still asks transformers by the old name
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is", FutureWarning)
-        tuned = get_peft_model(model, config)
-    # a name here makes peft look for the base's files, on the Hub too, at every save; and the
-    # folder of a machine would stand in what is saved, and in its fingerprint
-    tuned.peft_config["default"].base_model_name_or_path = None
     name, model.name_or_path = model.name_or_path, ""
     try:
+        with peft_faults(loaded.name, layers, "leave it out: target_modules = [{}]"):
+            tuned = get_peft_model(model, config)
+        # a name here makes peft look for the base's files, on the Hub too, at every save; and the
+        # folder of a machine would stand in what is saved, and in its fingerprint
+        tuned.peft_config["default"].base_model_name_or_path = None
         yield tuned
     finally:
         model.name_or_path = name
-        tuned.unload()
+        unwrap(model)
         for parameter, wanted in zip(model.parameters(), asked, strict=True):
             parameter.requires_grad_(wanted)
             parameter.grad = None
@@ -110,6 +111,61 @@ def fresh_lora(loaded: LoadedModel, recipe: Recipe, seed: int) -> Iterator[PeftM
         for name in set(vars(model)) - attributes:
             delattr(model, name)
         model.config.use_cache = caching
+
+
+@torch.no_grad()
+def is_linear(module: nn.Module) -> bool:
+    """Tell whether a module is a linear layer that gives one tensor.
+
+    Llama 4's router is a kind of linear layer too, but gives scores beside its product: nothing can
+    be added to that.
+    """
+    if not isinstance(module, (nn.Linear, Conv1D)):
+        return False
+    if type(module) in (nn.Linear, Conv1D):
+        return True
+    weight = module.weight
+    row = torch.zeros(1, weight.shape[1], dtype=weight.dtype, device=weight.device)
+    try:
+        return isinstance(module(row), torch.Tensor)
+    except (RuntimeError, TypeError, ValueError, NotImplementedError):
+        return True  # it takes another input, as quantised ones do: that is told of its weights
+
+
+@contextmanager
+def peft_faults(name: str, layers: Sequence[str], remedy: str) -> Iterator[None]:
+    """Put adapters on by exact names inside, and tell in one line which layers peft refuses.
+
+    It knows some whose weights a fast kernel reads without calling the layer, as Mamba's.
+    `remedy` is told, with `{}` in it for the layers that are left.
+
+    Raises:
+        SettingError: peft refuses a layer of the model `name`.
+    """
+    try:
+        with warnings.catch_warnings(), exact_names():
+            # peft still asks transformers by the old name
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is", FutureWarning)
+            yield
+    except ValueError as error:
+        known = tuple(dict.fromkeys(layer.rsplit(".", 1)[-1] for layer in layers))
+        told = str(error).partition("Incompatible modules")[0]
+        refused = [layer for layer in known if f"'{layer}'" in told]
+        left = ", ".join(f'"{layer}"' for layer in known if layer not in refused)
+        raise SettingError(
+            f"LoRA on {name}",
+            expected="linear layers that peft can adapt",
+            found=f"{', '.join(refused)}, which peft refuses" if refused else short(error),
+            remedy=remedy.format(left),
+        ) from error
+
+
+def unwrap(model: nn.Module) -> None:
+    """Put the base's own layers back, also where peft stopped half way."""
+    wrapped = [(name, m) for name, m in model.named_modules() if isinstance(m, BaseTunerLayer)]
+    for name, module in wrapped:
+        parent, _, last = name.rpartition(".")
+        setattr(model.get_submodule(parent), last, module.get_base_layer())
 
 
 def write_adapter(tuned: PeftModel, folder: Path) -> None:

@@ -23,6 +23,7 @@ from babelscope.adapt.lora import write_adapter
 from babelscope.adapt.losses import headless_loss
 from babelscope.adapt.packing import pack
 from babelscope.adapt.processes import is_main_process, process_count
+from babelscope.adapt.proof import training_extra
 from babelscope.adapt.recipes import Recipe
 from babelscope.adapt.saving import last_checkpoint, variant_name
 from babelscope.errors import ModelError
@@ -30,9 +31,6 @@ from babelscope.models.adapters import AdapterCard, write_adapter_card
 from babelscope.models.encoding import EncodedTraining
 from babelscope.models.loading import LoadedModel, pad_id
 from babelscope.models.tokenizers import silent
-
-ONE_POSITION = {"logits_to_keep": 1}
-"""Keeps the model's own head, whose logits the loss does not read, at one position a row."""
 
 Progress = Callable[[int, int], None]
 """Called with the step that is done and the number of steps."""
@@ -71,6 +69,7 @@ def train(job: Job, tuned: PeftModel) -> tuple[AdapterCard, ...]:
     ]
     pad = pad_id(job.loaded.tokenizer, job.loaded.parts.vocabulary_rows)
     checkpoints = job.work / "checkpoints"
+    extra = training_extra(job.loaded)
 
     def batched(rows: Sequence[EncodedTraining]) -> dict[str, Tensor]:
         return pack(rows) if job.recipe.packing else collate(rows, pad)
@@ -81,7 +80,7 @@ def train(job: Job, tuned: PeftModel) -> tuple[AdapterCard, ...]:
             args=_arguments(job, checkpoints),
             train_dataset=batches,
             # the Trainer sees one ready batch as one item: the order is ours, fixed beforehand
-            data_collator=lambda items: {**batched(items[0]), **ONE_POSITION},
+            data_collator=lambda items: {**batched(items[0]), **extra},
             compute_loss_func=loss,
             callbacks=[_Watch(job, tuned)],
         )

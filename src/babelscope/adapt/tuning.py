@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
-from typing import Literal
-
-import numpy as np
-import torch
 
 from babelscope.adapt.batches import TrainingSet, encode_examples
 from babelscope.adapt.lora import fresh_lora
-from babelscope.adapt.packing import prove_packing
 from babelscope.adapt.processes import check_processes, is_main_process, wait_for_all
+from babelscope.adapt.proof import check_weights, prove_tuning
 from babelscope.adapt.recipes import Recipe, rendering_of
 from babelscope.adapt.saving import (
     Saving,
@@ -28,6 +23,7 @@ from babelscope.adapt.saving import (
     variant_steps,
     work_folder,
 )
+from babelscope.adapt.surroundings import own_randomness, precision_used
 from babelscope.adapt.training import Job, Progress, train
 from babelscope.data.prompts import TEMPLATES, Template
 from babelscope.errors import SettingError
@@ -60,15 +56,15 @@ def tune(
         DataError: there is no example to train on.
         SettingError: the recipe does not fit the model or the processes, or an example is too
             long for it.
-        ModelError: the loss is not finite, or the memory does not suffice.
+        ModelError: the model cannot be tuned, the loss is not finite, or the memory does not
+            suffice.
         AdapterError: the base carries adapters already.
         StoreError: the folder holds something else, or cannot be written.
     """
     _check_device(loaded)
+    check_weights(loaded, recipe)
     check_processes(recipe)
     check_out(saving, known_of_card(questions, recipe, seed))
-    if recipe.packing:
-        prove_packing(loaded)
     rendering = rendering_of(recipe, templates, "training")
     data = encode_examples(loaded, questions, recipe, rendering, seed)
     card = _planned_card(loaded, questions, recipe, rendering, data, seed)
@@ -77,6 +73,7 @@ def tune(
         wait_for_all(loaded.device)  # nobody writes before all have looked
         if done:
             return done
+        prove_tuning(loaded, recipe)
         if is_main_process():
             open_work_folder(saving, card)
         wait_for_all(loaded.device)
@@ -85,7 +82,7 @@ def tune(
         interval = checkpoint_interval(saving, recipe.max_steps)
         job = Job(loaded, recipe, data, card, kept, interval, work, progress)
         held = freed_at_once() if loaded.device.type == "cpu" else nullcontext()
-        with held, _own_randomness(loaded), fresh_lora(loaded, recipe, seed) as tuned:
+        with held, own_randomness(loaded.device), fresh_lora(loaded, recipe, seed) as tuned:
             cards = train(job, tuned)
         wait_for_all(loaded.device)
         if is_main_process():
@@ -105,20 +102,6 @@ def known_of_card(questions: QuestionSet, recipe: Recipe, seed: int) -> dict[str
         "seed": seed,
         "step": recipe.max_steps,
     }
-
-
-def precision_used(wanted: str, device: torch.device) -> Literal["bf16", "fp32"]:
-    """Return the precision that a device can train in: bf16 where it has units for it.
-
-    On a CPU these are AVX512-BF16 or AMX: without them bf16 is emulated, many times slower.
-    """
-    if wanted != "bf16":
-        return "fp32"
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    # absent from older torch
-    able: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return "bf16" if able.get("avx512_bf16") or able.get("amx_bf16") else "fp32"
 
 
 def _check_device(loaded: LoadedModel) -> None:
@@ -164,15 +147,3 @@ def _decoded(loaded: LoadedModel, example: EncodedTraining) -> tuple[tuple[str, 
     """Return each token's text and whether it is in the loss, for people to read."""
     pairs = zip(example.ids, example.labels, strict=True)
     return tuple((loaded.tokenizer.decode([i]), label != NO_LOSS) for i, label in pairs)
-
-
-@contextmanager
-def _own_randomness(loaded: LoadedModel) -> Iterator[None]:
-    """Restore the global generators, which the Trainer seeds and draws from."""
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[loaded.device] if loaded.device.type == "cuda" else []):
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)

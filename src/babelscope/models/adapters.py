@@ -26,6 +26,7 @@ from babelscope.models.cards import (
     read_object,
     write_adapter_card,
 )
+from babelscope.models.exact_names import exact_names
 from babelscope.models.loading import LoadedModel
 
 __all__ = [
@@ -68,7 +69,8 @@ def attach_adapters(loaded: LoadedModel, folders: Mapping[str, Path]) -> LoadedM
     for name, folder in folders.items():
         attached = _wrap(attached, folder, _inner(name))
         try:
-            attached.model.load_adapter(str(folder), adapter_name=_inner(name))
+            with exact_names():
+                attached.model.load_adapter(str(folder), adapter_name=_inner(name))
             _check_keys(attached.model, _inner(name), folder)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             detach_adapters(attached)
@@ -116,7 +118,7 @@ def _wrap(loaded: LoadedModel, folder: Path, inner: str) -> LoadedModel:
     try:
         config = PeftConfig.from_pretrained(str(folder))
         config.inference_mode = True
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), exact_names():
             # peft reads an attribute that transformers 5 has renamed
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
             return dataclasses.replace(loaded, model=PeftModel(loaded.model, config, inner))

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from babelscope.adapt.proof import prove_tuning
 from babelscope.adapt.recipes import find_recipe, rendering_of
 from babelscope.data import atlas
 from babelscope.data.prompts import TEMPLATES
 from babelscope.data.qa import read_qa
-from babelscope.errors import ModelError
+from babelscope.errors import BabelscopeError, ModelError
 from babelscope.infer.drift import measure_drift
 from babelscope.infer.generate import Decoding
 from babelscope.infer.passes import token_bytes
@@ -27,9 +28,11 @@ from babelscope.study.fertility import ATLAS, fertility, parallel_texts
 from babelscope.study.fitting import fit_rows, study_fits, warnings_of
 from babelscope.study.materials import gather
 from babelscope.study.plan import StudyPlan
+from babelscope.study.schedule import tunings
 from babelscope.study.set_counts import material_counts
 
 DRIFT_ITEMS = 32
+REFUSED = "refused"
 
 Found = dict[str, object]
 
@@ -71,7 +74,8 @@ def check_model(
     """Load a model, which proves its parts, and measure it; nothing of a study is answered.
 
     An encoder, or a decoder without its head, is told of as far as it goes: `answers` says why it
-    cannot be asked. `fertility` has a row a language, see `study.fertility`. With a study, which
+    cannot be asked. `fertility` has a row a language, see `study.fertility`; `tuning` says whether
+    the model can be tuned, or the line that `tune` would refuse it with. With a study, which
     is taken as if it named this model, `prompts` tells how its prompts fit, `cost` what its
     stages take at least (left out where the study would stop), and `warnings` what does not fit.
 
@@ -85,6 +89,7 @@ def check_model(
     loaded = _loaded(name, dtype, device, revision, asks)
     if isinstance(loaded, LoadedModel):
         found, rows = _model(loaded, asks), loaded.parts.vocabulary_rows
+        found["tuning"] = _tuning(loaded, wish.study)
     else:
         found, rows = _trunk(loaded.trunk, loaded.refusal), _rows(loaded.trunk)
     found["fertility_text"] = f"{wish.text}, {len(next(iter(texts.values())))} parallel lines"
@@ -93,6 +98,10 @@ def check_model(
         model = replace(wish.study.model, name=name, revision=revision)
         plan = replace(wish.study, model=model)
         found |= _study(loaded if isinstance(loaded, LoadedModel) else None, plan, progress)
+        warnings = found["warnings"] if isinstance(found["warnings"], list) else []
+        if tunings(plan) and str(found.get("tuning")).startswith(REFUSED):
+            told = f"tuning is {found['tuning']}; the study would stop"
+            found["warnings"] = [*warnings, told]
     if wish.drift and isinstance(loaded, LoadedModel):
         found["drift"] = _drift(loaded, device, revision)
     return found
@@ -192,6 +201,16 @@ def _batches(model: Any, *, hides_padding: bool) -> str:
         for kind, limit in limits
     ]
     return f"texts of any length, but {', '.join(told)}"
+
+
+def _tuning(loaded: LoadedModel, plan: StudyPlan | None) -> str:
+    """Return whether the model can be tuned: by a study's recipes, or by the default one."""
+    try:
+        for recipe in plan.recipes if plan else (find_recipe("default"),):
+            prove_tuning(loaded, recipe)
+    except BabelscopeError as error:
+        return f"{REFUSED}: {error}"
+    return "proved: a tiny step trains a fresh adapter on the loss of the model's own logits"
 
 
 def _study(

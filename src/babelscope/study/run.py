@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from babelscope.adapt.proof import prove_tuning
 from babelscope.infer.lens import LensSettings, prepare_lens
 from babelscope.infer.reading_proof import verify_reading
 from babelscope.models.loading import load_model
@@ -85,6 +86,8 @@ def _work(
         trust_remote_code=plan.model.trust_remote_code,
     )
     verify_reading(loaded)
+    for recipe in plan.recipes if tunings(plan) else ():
+        prove_tuning(loaded, recipe)  # before the base has answered anything
     store = out / "store"
     maps, lens = {}, None
     if plan.lens.questions:
