@@ -132,7 +132,7 @@ def test_the_index_is_part_of_sharded_weights(folder: Path) -> None:
 
 def test_weights_that_the_configuration_names(tmp_path: Path) -> None:
     folder = save_tiny(tmp_path / "m", "qwen2")
-    moved = {name: t + 1 for name, t in load_file(folder / "model.safetensors").items()}
+    moved = {name: 1.5 * t for name, t in load_file(folder / "model.safetensors").items()}
     save_file(moved, folder / "other.safetensors", metadata={"format": "pt"})
     config = json.loads((folder / "config.json").read_text())
     named = {**config, "transformers_weights": "other.safetensors"}

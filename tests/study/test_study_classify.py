@@ -200,7 +200,7 @@ def test_entities_of_two_models_are_compared(folder: Path, tmp_path: Path) -> No
     )
     frame, settings = run_classify(plan, ModelPlan("mini"), (), tmp_path)
     assert "touches a word" in str(settings["subword_rule"])
-    for model in plan.models:
+    for model in ("bert", "bloom"):  # tables name no folder of the machine
         found = row(frame, "entity_f1", "deu_Latn", model=model)
         assert found["value"] > 0.6
         # the German words are the English ones
@@ -208,7 +208,7 @@ def test_entities_of_two_models_are_compared(folder: Path, tmp_path: Path) -> No
     assert row(frame, "baseline_word_memory", "deu_Latn")["value"] == 1.0
     assert row(frame, "words_lost_rate", "deu_Latn")["value"] == 0.0
     between = frame.filter(pl.col("measure") == "model_difference_entity_f1")
-    assert set(between["against"]) == {f"{folder}/bloom"}
+    assert set(between["against"]) == {"bloom"}
     assert set(between["target"]) == {"eng_Latn", "deu_Latn"}
 
 

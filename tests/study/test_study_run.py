@@ -234,7 +234,7 @@ def test_every_measure_has_its_rows_and_no_subset_is_empty(done: Path) -> None:
         *("mass", "entropy_bits", "next_probability", "next_reciprocal_rank"),
         *("attention", "feed_forward", "gold_in", "own_gold"),
     }
-    assert set(whole["kind"]) == {"value", "difference"}
+    assert set(whole["kind"]) == {"value", "difference", "own"}
     parts = lens.filter(~pl.col("subset").is_in(["all", "contest:ben_Beng"]))
     assert parts.filter(pl.col("kind") == "value")["n"].min() > 0
     assert set(parts["measure"]) == {"mass"}

@@ -212,11 +212,18 @@ def last_state(model: nn.Module, blocks: nn.ModuleList, ids: Tensor, **settings:
     """Return the last block's float32 states (rows, length, width) of a pass that ends there.
 
     Raises:
-        ModelError: they are not finite.
+        ModelError: they are not finite, or the pass does not go through the blocks.
     """
     kept: dict[int, Tensor] = {}
     with as_one_line(f"model {type(model).__name__}", READS_IDS), watched(blocks, kept.__setitem__):
         _run(model, ids, **settings)
+    if len(blocks) not in kept:
+        raise ModelError(
+            f"blocks of {type(model).__name__}",
+            expected="each block to run once, in order",
+            found="a pass that does not reach the last one",
+            remedy="this architecture is not supported here",
+        )
     state = kept[len(blocks)]
     if not bool(state.isfinite().all()):
         raise overflow(f"states of {type(model).__name__}", state.dtype)
