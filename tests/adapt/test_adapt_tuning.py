@@ -317,10 +317,14 @@ def test_faults_are_told_and_leave_the_base_clean(tmp_path: Path) -> None:
     assert snapshot(loaded) == before
 
 
-def test_loss_that_is_not_finite_stops(tmp_path: Path) -> None:
+def test_loss_that_is_not_finite_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = toy_loaded("bloom")
     with torch.no_grad():
         loaded.parts.final_norm.weight[0] = float("nan")
+    with pytest.raises(ModelError, match="expected a finite loss, found nan in a tiny step"):
+        run(tmp_path / "adapter", loaded)
+    # where it comes later, no proof before the work can see it
+    monkeypatch.setattr("babelscope.adapt.tuning.prove_tuning", lambda loaded, recipe: None)
     with pytest.raises(ModelError, match=r"step 1: expected a finite loss"):
         run(tmp_path / "adapter", loaded)
     assert last_checkpoint(tmp_path / ".adapter.part" / "checkpoints") is None

@@ -31,7 +31,14 @@ def _by_hand(folder: Path, ids: tuple[int, ...], dtype: torch.dtype) -> torch.Te
         return model(torch.tensor([ids]), output_hidden_states=True).hidden_states[-1][0].float()
 
 
-@pytest.mark.parametrize("family", [*LENS_FAMILIES, *ENCODERS])
+def test_a_projection_behind_the_blocks_is_no_final_norm(tmp_path: Path) -> None:
+    """OPT-350m's blocks end with a norm; transformers' last state is projected after them."""
+    trunk = load_trunk(str(save_tiny(tmp_path / "m", "opt")), device="cpu")
+    assert trunk.norm_depth is None
+    assert len(hidden_states(trunk, TEXTS, POOLED).states["mean"]) == trunk.depths == 3
+
+
+@pytest.mark.parametrize("family", [f for f in (*LENS_FAMILIES, *ENCODERS) if f != "opt"])
 def test_the_last_depth_is_transformers_own_last_state(family: str, tmp_path: Path) -> None:
     folder = save_tiny(tmp_path / "m", family)
     trunk = load_trunk(str(folder), device="cpu")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from opened import opened_files
+from opened_files import opened_files
 from safetensors.torch import load_file, save_file
 from tiny import save_tiny, tiny_model
 

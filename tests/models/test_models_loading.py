@@ -306,7 +306,7 @@ def test_a_padding_token_behind_the_rows_is_no_fault(folder: Path) -> None:
     assert generate_answers(loaded, [prompt], Decoding(2), language="x")[0].new_tokens
     trunk = load_trunk(str(folder), device="cpu")
     texts = [HiddenText("a", "word1"), HiddenText("b", "word1 [PAD]")]
-    assert hidden_states(trunk, texts[:1], ("mean",)).states["mean"].shape == (3, 1, 32)
+    assert hidden_states(trunk, texts[:1], ("mean",)).states["mean"].shape == (4, 1, 32)
     with pytest.raises(ModelError, match=r"found \[PAD\] \(id 512\); take this special token out"):
         hidden_states(trunk, texts, ("mean",))
 

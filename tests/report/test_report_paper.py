@@ -182,7 +182,8 @@ def test_the_lens_on_paper_shows_the_planted_fall(tables: Tables, fonts: Fonts) 
     dots = {tuple(p) for line in axes.lines for p in line.get_xydata()}
     assert dots == {(5.0, float(row))}
     assert names[-2:] == ["shared by languages", "unknown"]
-    assert curve.axes[0].get_title(loc="left") == fonts.label("ory_Orya")
+    # the axis fits the data, and its title says to where
+    assert curve.axes[0].get_title(loc="left") == f"{fonts.label('ory_Orya')}, to 50 %"
 
 
 def test_colours_stay_apart_for_the_colour_blind() -> None:

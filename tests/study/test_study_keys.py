@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from opened import opened_files
+from opened_files import opened_files
 from study_inputs import CHANGES, WITHOUT_EFFECT, Change, setting, shards, swap, write_inputs
 
 from babelscope.errors import BabelscopeError

@@ -21,7 +21,7 @@ from babelscope.study.values import Table
 
 MINI = ModelPlan("mini")
 COLUMNS = [
-    *("task", "probe", "pooling", "measure", "control", "depth", "source", "target"),
+    *("task", "probe", "pooling", "measure", "control", "depth", "state", "source", "target"),
     *("value", "low", "high", "n"),
 ]
 
@@ -147,7 +147,7 @@ def test_a_label_that_the_source_lacks_is_told(tmp_path: Path) -> None:
 
 def test_a_depth_that_the_model_lacks_is_told(tmp_path: Path) -> None:
     task = ProbeTask("topic", "atlas", depths=(99,), limit=20)
-    with pytest.raises(SettingError, match="0 to 6, as mini has, found 99"):
+    with pytest.raises(SettingError, match="0 to 6, 7 after the final norm, as mini has, found 99"):
         run_probe(ProbePlan((task,)), MINI, (), tmp_path)
 
 
@@ -235,5 +235,5 @@ def test_real_data_on_random_weights(
         shuffled = own.filter(
             pl.col("control") == "shuffled", pl.col("measure") == "control_accuracy"
         )
-        assert shuffled.height == 3
+        assert shuffled.height == 4  # two blocks, their input, the final norm
         assert max(shuffled["value"].to_list()) < commonest + 0.05

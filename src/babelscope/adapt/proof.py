@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import Any
 
 import torch
@@ -71,6 +72,13 @@ def prove_tuning(loaded: LoadedModel, recipe: Recipe) -> None:
                 found=short(error),
                 remedy="this architecture cannot be tuned here",
             ) from error
+    if math.isnan(gap):
+        raise ModelError(
+            what,
+            expected="a finite loss",
+            found="nan in a tiny step",
+            remedy="look at the model's weights, or load it as float32",
+        )
     if not gap <= (1e-4 if loaded.dtype == torch.float32 else 2e-2):
         raise ModelError(
             what,

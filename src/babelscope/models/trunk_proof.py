@@ -106,10 +106,11 @@ def is_causal(model: nn.Module, blocks: nn.ModuleList) -> bool:
     """
     ids = spread_ids(model)
     alone = last_state(model, blocks, ids[:, :ALONE])
-    other = ids.clone()
-    other[:, 0] = ids[:, -1]
+    # many tokens: one may be lost where activations are rounded to 8 bits
+    other, half = ids.clone(), ids.shape[1] // 2
+    other[:, :half] = ids[:, -half:]
     states = last_state(model, blocks, torch.cat([ids, other]))
-    if torch.equal(states[0, 1:], states[1, 1:]):
+    if torch.equal(states[0, half:], states[1, half:]):
         raise ModelError(
             f"blocks of {type(model).__name__}",
             expected="positions that see others",

@@ -159,7 +159,7 @@ def _named(tables: Tables, trials: list[Trial]) -> list[Markup]:
                 '{} by <span class="num">{} ({})</span> points at depth {} ({}, corrected over '
                 "depths and languages)"
             ).format(
-                f"{verb} clearly",
+                verb,
                 signed(row["value"]),
                 interval(row["low"], row["high"], sign=True),
                 row["depth"],
