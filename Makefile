@@ -57,6 +57,7 @@ check: format lint types test e2e docs
 bench: $(STAMP)
 	$(BIN)/pytest -m slow
 	$(BIN)/python benchmarks/inference.py
+	$(BIN)/python benchmarks/null_mini.py
 	$(BIN)/python benchmarks/lens.py
 	$(BIN)/python benchmarks/hidden.py
 	$(BIN)/python benchmarks/planted_pairs.py
