@@ -197,3 +197,26 @@ def test_the_interval_of_a_planted_ratio_covers_it_and_doubling_is_rarely_claime
         claimed += found.low > 2
     assert covered / 300 >= 0.93
     assert claimed / 300 <= 0.04
+
+
+def test_the_part_of_a_loss_that_overgeneration_explains() -> None:
+    rng = np.random.default_rng(6)
+    prefix = rng.uniform(0.5, 1, size=(3, 300))
+    before = (prefix[:1] * 0 + 0.9, prefix[:1] * 0 + 0.95)
+    # the best prefix falls by .1, words behind it cost .3 more than before: three quarters
+    noise = rng.normal(0, 0.05, size=(3, 300))
+    after = (0.9 - 0.4 + noise, 0.95 - 0.1 + noise)
+    found, reason = transfer.overgeneration_of_loss(after, before, CONTEXTS)
+    value = 0.3 / (0.4 - noise.mean())
+    assert (reason, found.n) == ("", 300)
+    assert found.value == pytest.approx(value)
+    assert found.low < value < found.high
+    gained = transfer.overgeneration_of_loss(before, (before[0] - 0.1, before[1]), CONTEXTS)
+    assert (math.isnan(gained[0].value), gained[1]) == (True, transfer.NO_LOSS)
+    few = transfer.overgeneration_of_loss(after, before, ["c"] * 300)
+    assert (math.isnan(few[0].value), few[1]) == (True, transfer.DENOMINATOR_UNSURE)
+    wild = rng.normal(-0.001, 1, size=(3, 300))
+    unsure = transfer.overgeneration_of_loss(
+        (before[0] + wild - wild.mean() - 0.001, before[1]), before, CONTEXTS
+    )
+    assert unsure[1] == transfer.DENOMINATOR_ZERO

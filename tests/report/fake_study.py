@@ -35,6 +35,7 @@ GAIN = {
     ("de<b>&marian", "arb_Arab"): -0.183,
 }
 MISSING_CELL = ("ru-nllb", "tha_Thai")
+EFFICIENCIES = ("transfer_efficiency", "gain_efficiency", "gain_over_self")
 CAUSES = {"exact": 0.4, "overgeneration": 0.2, "wrong_script": 0.1, "wrong_span": 0.25}
 WRONGLY = "ben_Beng"
 """The language in which answers come that was not asked for."""
@@ -194,19 +195,26 @@ def transfer(sources: Sequence[tuple[str, str, str]], targets: Sequence[str]) ->
     for source, target in cells(sources, targets):
         known = source == sources[0][0]
         value = 0.8 if known else math.nan
-        for kind in ("transfer_efficiency", "gain_efficiency", "gain_over_self"):
+        reason = "" if known else "the source has no test set"
+        kinds = [(k, "mlqa_f1", value, reason) for k in EFFICIENCIES]
+        lost = GAIN.get((source, target), 0.0) < 0
+        kinds.append(
+            ("overgeneration_of_loss", "squad_f1", 0.5 if lost else math.nan,
+             "" if lost else "nothing was lost")
+        )  # fmt: skip
+        for kind, measure, ratio, why in kinds:
             rows.append(
                 {
                     "recipe": "default",
                     "source": source,
                     "target": target,
-                    "measure": "mlqa_f1",
+                    "measure": measure,
                     "kind": kind,
-                    "value": value,
-                    "low": value - HALF,
-                    "high": value + HALF,
-                    "n": QUESTIONS if known else 0,
-                    "reason": "" if known else "the source has no test set",
+                    "value": ratio,
+                    "low": ratio - HALF,
+                    "high": ratio + HALF,
+                    "n": 0 if math.isnan(ratio) else QUESTIONS,
+                    "reason": why,
                 }
             )
     return pl.DataFrame(rows)

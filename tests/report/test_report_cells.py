@@ -100,7 +100,7 @@ def test_a_page_tells_causes_languages_and_facts(pages: dict[str, Any]) -> None:
         "110.0 (102.0 to 118.0) → 160.7"
     )
     share = facts["Loss of SQuAD F1 that over-generation explains"].replace("\u00a0", " ")
-    assert share == "50 % of 25.3 points"
+    assert share == "50 % (42 % to 58 %) of 25.3 points"
     other = pages["cells"]["default"]["ru-nllb"]["ell_Grek"]
     assert dict(other["facts"])[EFFICIENCY] == "no data: the source has no test set"
 

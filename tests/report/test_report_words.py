@@ -169,7 +169,8 @@ def test_overgeneration_explains_the_planted_half(tables: Tables) -> None:
     # two harmed cells lose (.2534 + .183) / 2 = .2182; half of each is over-generation
     said = text(explain.overgeneration(tables).sentences)
     assert "(2 pairings), SQuAD F1 fell by 21.8 points" in said
-    assert "explains 10.9 of them (50 %)" in said
+    assert "explains 10.9 of them (50 %, a point estimate)" in said
+    assert "The largest part is 50 % (42 % to 58 %), in " in said
     row = explain.overgeneration_rows(tables)["default", "or", "ell_Grek"]
     assert row["loss"] == pytest.approx(0.2534)
     assert row["share"] == pytest.approx(0.5)

@@ -34,6 +34,7 @@ BASE_UNSURE = "the base's score is too near 0"
 AFTER_ZERO = "the tuned model scored 0 with a seed"
 SUREST_BASE = 0.5
 """The largest standard error of a base's score, in that score, that something is divided by."""
+NO_LOSS = "nothing was lost"
 DENOMINATOR_ZERO = "the denominator's interval holds 0"
 DENOMINATOR_UNSURE = "the denominator has too few contexts for an interval"
 
@@ -102,6 +103,28 @@ def gain_over_self(
     top = paired_difference(adapted, base, len(contexts))
     bottom = paired_difference(self_adapted, base, len(contexts))
     return _shared_ratio(top, contexts, bottom, contexts, seed)
+
+
+def overgeneration_of_loss(
+    after: tuple[ArrayLike, ArrayLike],
+    before: tuple[ArrayLike, ArrayLike],
+    contexts: Sequence[str],
+    *,
+    seed: int = 0,
+) -> tuple[Estimate, str]:
+    """Return the part of a loss of F1 that new words beyond the best prefix explain.
+
+    Each side is (F1, F1 of the best prefix) on the same items. The part is the growth of best
+    prefix - F1 over the loss of F1: above 1 where the best prefix gained meanwhile, below 0 where
+    over-generation became less. "" or the reason why it is missing stands beside it.
+    """
+    n = len(contexts)
+    lost = -paired_difference(after[0], before[0], n)
+    excess_after, excess_before = (matrix(p, n) - matrix(f, n) for f, p in (after, before))
+    grown = paired_difference(excess_after, excess_before, n)
+    if np.isfinite(lost).any() and np.nanmean(lost) <= 0:
+        return MISSING, NO_LOSS
+    return _shared_ratio(grown, contexts, lost, contexts, seed)
 
 
 Asked = tuple[ArrayLike, ArrayLike, Sequence[str]]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from statistics import median
 from typing import Any
 
 import polars as pl
 from markupsafe import Markup
 
+from babelscope.records import MISSING, Estimate
 from babelscope.report.claims import (
     Capacity,
     capacities,
@@ -36,12 +37,14 @@ from babelscope.report.tables import (
     Variant,
     base_of,
     differences,
+    estimate,
     final_steps,
     main_map,
     values,
 )
 from babelscope.report.words import NAMED, Answer, cell_name
 
+OF_LOSS = "overgeneration_of_loss"
 MOVES = (("rose", 1), ("fell", -1))
 LEAST = 0.0005
 """A change of mass that is written as 0.0 points is none."""
@@ -64,13 +67,13 @@ def overgeneration(tables: Tables) -> Answer:
         grown = sum(min(max(r["grown"], 0.0), r["loss"]) for _, r in harmed) / len(harmed)
         text = Markup(
             "Where a loss is decided ({}), SQuAD F1 fell by {} points on average; "
-            "over-generation that was not there before explains {} of them ({}). "
+            "over-generation that was not there before explains {} of them ({}, a point estimate). "
             "The largest part is {}, in {}."
         )
         key, row = max(harmed, key=lambda x: x[1]["share"])
         pairs = count_text(len(harmed), "pairing")
         name = cell_name(tables, key)
-        share, largest = share_text(grown / loss), share_text(row["share"])
+        share, largest = share_text(grown / loss), explained_text(row, loss_shares(tables).get(key))
         sentences.append(text.format(pairs, points(loss), points(grown), share, largest, name))
     elif found:
         sentences.append(Markup("No loss is decided: there is none to explain."))
@@ -84,6 +87,24 @@ def overgeneration(tables: Tables) -> Answer:
     if not found:
         sentences.append(Markup("The study did not score best prefixes: it cannot say."))
     return Answer("Is a loss only too many words?", tuple(sentences), "causes")
+
+
+def loss_shares(tables: Tables) -> dict[CellKey, tuple[Estimate, str]]:
+    """Return the part of each cell's loss that over-generation explains, or why there is none."""
+    frame = tables.transfer.filter(pl.col("kind") == OF_LOSS)
+    return {
+        (r["recipe"], r["source"], r["target"]): (estimate(r), r["reason"] or "")
+        for r in frame.to_dicts()
+    }
+
+
+def explained_text(row: Mapping[str, float], found: tuple[Estimate, str] | None) -> str:
+    """Return "50 % (31 to 70 %)", or the share alone and why it has no interval."""
+    value, reason = found or (MISSING, "")
+    share = share_text(row["share"])
+    if is_number(value.low) and is_number(value.high):
+        return f"{share} ({share_text(value.low)} to {share_text(value.high)})"
+    return f"{share} (no interval{': ' if reason else ''}{reason})"
 
 
 def overgeneration_rows(tables: Tables) -> dict[CellKey, dict[str, float]]:

@@ -24,6 +24,7 @@ from babelscope.measure.transfer import (
     after_over_base,
     gain_efficiency,
     gain_over_self,
+    overgeneration_of_loss,
     transfer_efficiency,
 )
 from babelscope.records import MISSING, Estimate
@@ -35,6 +36,7 @@ from babelscope.study.scores import GROUP, INTERFERENCE, CellScores, Values, sta
 LENGTH_RATIO = "length_ratio"
 OVERGENERATION_SHARE = "overgeneration_share"
 """The share of what F1 lacks that words beyond the best prefix explain."""
+OVERGENERATION_OF_LOSS = "overgeneration_of_loss"
 POOLED = -1
 """The seed of a row that pools all seeds, and of the base, which has none."""
 
@@ -295,7 +297,7 @@ def _with_base(
 
 
 def transfer(plan: StudyPlan, cells: Cells, bases: Mapping[str, str]) -> pl.DataFrame:
-    """Return transfer efficiency, that of gains, gain over self-tuning, after over base.
+    """Return transfer efficiency, that of gains, gain over self-tuning, after over base, losses.
 
     All are those of the last step.
     """
@@ -333,7 +335,32 @@ def transfer(plan: StudyPlan, cells: Cells, bases: Mapping[str, str]) -> pl.Data
                 }
                 for kind, (value, reason) in kinds.items()
             ]
+    rows += _losses(plan, cells, bases)
     return pl.DataFrame(rows, schema=TRANSFER)
+
+
+def _losses(plan: StudyPlan, cells: Cells, bases: Mapping[str, str]) -> Iterator[Row]:
+    """Yield for each pair how much of a loss of SQuAD F1 over-generation explains."""
+    names = ("squad_f1", "squad_f1_best_prefix")
+    steps = {r.name: r.max_steps for r in plan.recipes}
+    for bare, task, target, members in runs(cells):
+        base = None if bare.is_base else cells.get((Variant(bases[bare.recipe]), "qa", target))
+        if base is None or task != "qa" or _is_group(target) or bare.step != steps[bare.recipe]:
+            continue
+        value, reason = overgeneration_of_loss(
+            (stacked(members, names[0]), stacked(members, names[1])),
+            (base.values[names[0]][np.newaxis], base.values[names[1]][np.newaxis]),
+            members[0].contexts,
+        )
+        yield {
+            "recipe": bare.recipe,
+            "source": bare.source,
+            "target": target,
+            "measure": names[0],
+            "kind": OVERGENERATION_OF_LOSS,
+            **_columns(value),
+            "reason": reason,
+        }
 
 
 def _times(
