@@ -29,7 +29,8 @@ def plan(recipes: dict[str, int], sources: tuple[str, ...] = ("s", "t")) -> Any:
 
 
 def cell(variant: Variant, target: str, **values: Any) -> CellScores:
-    every = {name: np.zeros(ITEMS) for name in ("mlqa_em", *WHY)} | values
+    every = {name: np.zeros(ITEMS) for name in ("mlqa_em", "length", *WHY)} | values
+    every |= {"gold_length": np.arange(ITEMS) % 4 + 1.0}
     contexts = tuple(f"c{i % CONTEXTS}" for i in range(ITEMS))
     ids = tuple(map(str, range(ITEMS)))
     counts = AnswerCounts(ITEMS, 0, 0)
@@ -130,6 +131,32 @@ def test_the_shares_of_stops_tell_why() -> None:
     assert stops["s", "x"]["p_holm"] < 0.05
     assert stops["t", "x"]["difference"] == 0.0
     assert stops["t", "x"]["p_holm"] == 1.0
+
+
+def test_the_length_ratios_differ_by_one_ratio_of_sums() -> None:
+    cells = study(0.3, 2, np.random.default_rng(6))
+    rng = np.random.default_rng(7)
+    for (variant, _, target), scored in cells.items():
+        twice = variant.recipe == "b" and (variant.source, target) == ("s", "x")
+        scored.values["length"] = scored.values["gold_length"] * (1 + twice) + (
+            0 if variant.is_base else rng.integers(0, 2, ITEMS)
+        )
+    frame = recipe_table(plan({"a": 30, "b": 60}), cells, BASES)
+    rows = frame.filter(frame["measure"] == "length_ratio").to_dicts()
+    found = {(r["source"], r["target"]): r for r in rows}
+    ratios = []
+    for recipe, step in (("b", 60), ("a", 30)):
+        sides = [cells[Variant(recipe, "s", k, step), "qa", "x"].values for k in range(2)]
+        total = sum(v["length"].sum() for v in sides)
+        ratios.append(total / sum(v["gold_length"].sum() for v in sides))
+    row = found["s", "x"]
+    assert row["difference"] == pytest.approx(ratios[0] - ratios[1])
+    assert row["difference"] > 0.8
+    assert row["p_holm"] < 0.05
+    assert row["p_adapters"] == pytest.approx(2 / 2**CONTEXTS)
+    assert all(found[key]["p_holm"] > 0.05 for key in (("s", "y"), ("t", "x"), ("t", "y")))
+    # the bases' lengths are their golds': no width is made up for what has no bound
+    assert (found["", "x"]["low"], found["", "x"]["high"]) == (0.0, 0.0)
 
 
 def test_bases_are_compared_where_they_answer_differently_and_claim_nothing_of_tuning() -> None:

@@ -25,6 +25,7 @@ from babelscope.report.words import Answer, change, strong
 
 HEADING = "Does the recipe change the answers?"
 SHARES = {
+    "length_ratio": "the answers’ length over the gold’s",
     "stop_length": "the share of answers that used up their room",
     "cause_overgeneration": "the share of over-generated answers",
 }

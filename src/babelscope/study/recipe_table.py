@@ -8,15 +8,19 @@ from itertools import combinations
 import polars as pl
 
 from babelscope.measure.answers import STOPS
-from babelscope.measure.effects import Effect, difference_effect
+from babelscope.measure.effects import Effect, difference_effect, ratio_effect
 from babelscope.measure.inference import comparisons, holm
 from babelscope.study.cells import Variant
 from babelscope.study.plan import StudyPlan
 from babelscope.study.scores import GROUP, CellScores, Values, stacked
-from babelscope.study.tables import DOUBTS, P_VALUES, Cells, Row, Schema, runs
+from babelscope.study.tables import DOUBTS, LENGTH_RATIO, P_VALUES, Cells, Row, Schema, runs
 
-WHY = (*(f"stop_{stop}" for stop in STOPS), "cause_overgeneration", "cause_no_stop")
-"""The shares that tell whether a recipe changed how answers end, beside the main measure."""
+WHY = (
+    LENGTH_RATIO,
+    *(f"stop_{stop}" for stop in STOPS),
+    *("cause_overgeneration", "cause_no_stop"),
+)
+"""What tells whether a recipe changed how answers end, beside the main measure."""
 
 RECIPES: Schema = {
     **dict.fromkeys(("recipe", "against", "source"), pl.String),
@@ -78,13 +82,18 @@ def _paired(one: Sequence[CellScores], other: Sequence[CellScores], name: str) -
     """Return the difference in the seeds that both have; without any, of means over seeds."""
     sides = [{m.cell.variant.seed: m for m in members} for members in (one, other)]
     common = [seed for seed in sides[0] if seed in sides[1]]
-    ours: Values
-    theirs: Values
-    if common:
-        ours, theirs = (stacked([side[seed] for seed in common], name) for side in sides)
-    else:
-        ours, theirs = (stacked(m, name).mean(axis=0, keepdims=True) for m in (one, other))
-    return difference_effect(ours, theirs, one[0].contexts)
+    members = [[side[seed] for seed in common] for side in sides] if common else (one, other)
+
+    def both(measure: str) -> tuple[Values, Values]:
+        ours, theirs = (stacked(m, measure) for m in members)
+        if common:
+            return ours, theirs
+        return ours.mean(axis=0, keepdims=True), theirs.mean(axis=0, keepdims=True)
+
+    if name == LENGTH_RATIO:  # the golds are the same: the difference is one ratio
+        ours, theirs = both("length")
+        return ratio_effect(ours - theirs, both("gold_length")[0], one[0].contexts)
+    return difference_effect(*both(name), one[0].contexts)
 
 
 def _tested(family: Sequence[tuple[Row, Effect]]) -> Iterator[Row]:
@@ -92,11 +101,13 @@ def _tested(family: Sequence[tuple[Row, Effect]]) -> Iterator[Row]:
     by_pair: dict[tuple[object, object], list[int]] = {}
     for place, (row, _) in enumerate(family):
         by_pair.setdefault((row["recipe"], row["against"]), []).append(place)
+    # an answer may have any length
+    unit = None if family[0][0]["measure"] == LENGTH_RATIO else 1.0
     found = {
         place: c
         for places in by_pair.values()
         for place, c in zip(
-            places, comparisons([family[i][1] for i in places], len(family), unit=1.0), strict=True
+            places, comparisons([family[i][1] for i in places], len(family), unit=unit), strict=True
         )
     }
     p_holm = holm([found[i].p_value for i in range(len(family))])
