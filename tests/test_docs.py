@@ -26,6 +26,7 @@ PARSED = {
     r"bloomz": "needs a model of the Hub",
     r"FOLDER|xnli/|PUD/": "needs files that the project does not ship, or takes half an hour",
     r"^babelscope demo\b": "takes minutes; test_study_run.py runs a smaller study whole",
+    r"^babelscope (align|probe|classify) mini": "test_cli.py runs these commands' examples",
     r"which-language\.toml --out": "takes a minute; `make docs` runs it and shows what it prints",
     r"^make ": "makes an environment, and runs these tests themselves",
 }
@@ -119,7 +120,7 @@ def _lay_out(folder: Path) -> None:
     for study in DOCS.rglob("*.toml"):
         shutil.copy(study, folder)
     for name in ("demo-study", "first-study", "second-study", "annotate", "runs/bloomz"):
-        make_study(folder / name)
+        make_study(folder / name, targets=("ory_Orya", "eng_Latn"))
     row = {"id": EXAMPLES["ID"], "prompt": "Q: What is the currency of India?\nA:"}
     (folder / "prompts.jsonl").write_text(json.dumps(row), encoding="utf-8")
     # two saved steps, a language of prompts, two depths, two languages; the authors' running

@@ -109,6 +109,7 @@ def test_further_counts_of_another_shape_are_told() -> None:
         _build([_draw(1, 30, _rates())], np.zeros((ROWS, 2), dtype=int))
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_common_voice_text_lowers_the_held_out_nats_on_flores(
     unpacked: Callable[[str], Path], tokenizer_folder: Callable[[str], Path]
