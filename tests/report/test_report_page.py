@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -15,7 +16,8 @@ from explorer_page import unpacked
 from fake_study import BASE, GAIN, MISSING_CELL, SOURCES, TARGETS, make_study
 
 from babelscope.errors import StoreError
-from babelscope.report.page import embed, write_report
+from babelscope.report.page import embed, render, write_report
+from babelscope.report.tables import read_study
 
 MEGABYTE = 1 << 20
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -270,3 +272,19 @@ def test_a_large_study_stays_within_its_size(tmp_path: Path) -> None:
     assert len(text.encode()) <= 12 * MEGABYTE
     assert "single seed" not in text
     assert len(re.findall(r'class="plot" id="gain-', text)) == 15
+
+
+def test_what_readers_left_out_stands_with_the_data(study: Path) -> None:
+    tables = read_study(study)
+    rows = [
+        {"set": "source or", "kept": 1101, "dropped": {"empty answer": 2}, "noted": {}},
+        {"set": "test sw", "kept": 48, "dropped": {}, "noted": {"answer not in context": 3}},
+    ]
+    counted = dataclasses.replace(tables, plan=tables.plan | {"left_out_or_noted": rows})
+    shown = render(counted).partition('<section id="quality">')[2].partition("</section>")[0]
+    cells = [re.sub(r"<[^>]+>", "", c) for c in re.findall(r"<t[hd].*?</t[hd]>", shown, re.S)]
+    text = " | ".join(cells)
+    assert "source or | left out | empty answer | 2 | 1,101" in text
+    assert "test sw | kept, with a fault | answer not in context | 3 | 48" in text
+    plain = render(tables).partition('<section id="quality">')[2].partition("</section>")[0]
+    assert "Records left out" not in plain

@@ -193,6 +193,7 @@ def tables_of(
         "controls": scorers.control_table(tables),
         "overgenerated": panels.overgenerated(tables),
         "quality": panels.quality(tables),
+        "left_out": panels.left_out(tables),
         "better_data": contrast_words.data_table(tables, found),
         "interference": panels.interference_table(tables),
         "recipes": recipes.recipes_table(tables),

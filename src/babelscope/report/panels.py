@@ -29,6 +29,7 @@ from babelscope.report.names import (
     is_number,
     language_name,
     measure_name,
+    named,
     points,
     share_text,
     signed,
@@ -114,6 +115,18 @@ def overgenerated(tables: Tables) -> Table:
     return Table(caption, head, tuple(rows))
 
 
+def left_out(tables: Tables) -> Table:
+    """Return what readers left out of the study's sets, and what they kept in spite of a fault."""
+    rows: list[Row] = [
+        (named(found["set"]), kind, named(reason), _count(n), _count(found["kept"]))
+        for found in tables.plan.get("left_out_or_noted", [])
+        for kind, key in (("left out", "dropped"), ("kept, with a fault", "noted"))
+        for reason, n in found[key].items()
+    ]
+    head = ("Set", "What became of them", "Why", "Records", "Records kept in all")
+    return Table("Records left out or noted while the sets were read", head, tuple(rows), names=1)
+
+
 def quality(tables: Tables) -> Table:
     """Return a row per source on how its data compare with a human set in parallel."""
 
@@ -172,15 +185,15 @@ def _keys(shown: Sequence[Variant], pair: str) -> list[CellKey]:
 
 def groups(tables: Tables) -> Table:
     """Return the macro average and its gain for each group of targets that the plan names."""
-    named: dict[str, list[str]] = tables.plan.get("groups") or {}
+    groups: dict[str, list[str]] = tables.plan.get("groups") or {}
     measure = tables.plan["main_measure"]
     scores, rows = values(tables, measure, groups=True), compared(tables, measure)
     lines = tuple(
-        (variant_name(tables, v), *(_group(scores, rows, v, *group) for group in named.items()))
+        (variant_name(tables, v), *(_group(scores, rows, v, *group) for group in groups.items()))
         for v in variants(tables)
-        if named
+        if groups
     )
-    head = ("Model", *(f"{name} ({count_text(len(t), 'target')})" for name, t in named.items()))
+    head = ("Model", *(f"{name} ({count_text(len(t), 'target')})" for name, t in groups.items()))
     caption = (
         "Macro averages over groups of targets, a source’s own language among them: score; "
         "gain (95 %), p after Holm"
