@@ -176,6 +176,27 @@ def test_other_grids_tell_how_seeds_differ() -> None:
     assert np.median([r.p_value for r in helped]) < np.median([r.p_value for r in alone]) / 2
 
 
+def test_a_mean_that_goes_against_what_is_tested_tells_nothing() -> None:
+    """A sixth of the prompts rises far, the rest falls by much of little."""
+    rng = np.random.default_rng(3)
+    before, after = np.full(42, 0.04), np.full(42, 0.008)
+    before[::6], after[::6] = 0.25, 0.6
+    base, tuned = (
+        np.clip(x[None, :, None, None, None] + rng.normal(0, 1e-3, (2, 42, 1, 1, 1)), 1e-4, 1)
+        for x in (before, after)
+    )
+    contexts = [f"c{i}" for i in range(42)]
+    [row] = lens_differences(base, tuned, contexts, ["last"], ["or"])
+    assert row.value > 0.02
+    assert (row.p_value, row.p_adapters) == (1.0, 1.0)
+    # without the few the fall is told
+    rest = np.arange(42) % 6 > 0
+    named = [c for c, kept in zip(contexts, rest, strict=True) if kept]
+    [row] = lens_differences(base[:, rest], tuned[:, rest], named, ["last"], ["or"])
+    assert row.value < 0
+    assert row.p_value < 0.05
+
+
 def test_a_column_may_lack_prompts_that_others_have() -> None:
     base, variant = _masses(14, seeds=1), _masses(15)
     for values in (base, variant):

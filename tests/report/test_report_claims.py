@@ -133,7 +133,7 @@ def test_the_answer_and_the_matrix_tell_both_parts(tables: Tables) -> None:
     answer = common.common_and_own(tables, shares)
     assert answer is not None
     said = text(answer.sentences)
-    assert "Whatever the source, mean gain in points: " in said
+    assert "Mean gain over all sources, in points: " in said
     assert "Odia +20.0 (" in said
     assert "The answers’ length went from 110 % to" in said
     view = next(v for v in matrix.views(tables, shares) if v.key == "own")
@@ -207,7 +207,7 @@ def test_marks_of_the_lens_need_a_test_and_a_size(tables: Tables, once: Tables) 
 
 def test_falls_inside_stand_beside_their_base_rate(tables: Tables) -> None:
     said = text(inner.silence(tables).sentences)
-    assert re.search(r"fell in \d+ and rose in \d+; where they did not rise, in \d+ of 15", said)
+    assert re.search(r"fell in \d+ and rose in \d+; where no rise is decided, in \d+ of 15", said)
     assert "Fisher’s exact p" in said
     rising = ["or", "ru-nllb"]
     kept = tables.comparisons.filter(

@@ -111,6 +111,33 @@ def test_the_base_of_another_model_is_tested(first: Path, tmp_path: Path) -> Non
     assert all(math.isnan(pair.p_holm) != bool(key[1]) for (_, key), pair in found.items())
 
 
+def test_a_base_that_is_better_is_said_to_be(first: Path, tmp_path: Path) -> None:
+    def better(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.with_columns(
+            mlqa_f1=pl.when(pl.col("source") == "").then(1.0).otherwise(pl.col("mlqa_f1"))
+        )
+
+    def worse(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.with_columns(
+            mlqa_f1=pl.when(pl.col("source") == "").then(0.0).otherwise(pl.col("mlqa_f1"))
+        )
+
+    low = another(first, tmp_path / "a", worse)
+    high = another(first, tmp_path / "b", better, fingerprints={"model": "d" * 32})
+    told = write_comparison(low, high, tmp_path / "out")
+    scores = told["scores"]
+    assert isinstance(scores, dict)
+    bases = scores["B higher, base models"] + scores["undecided, base models"]
+    assert scores["B higher, base models"] >= 5
+    assert bases == len({key[2] for kind, key in compared(low, high) if kind == "score"})
+    page = Path(str(told["report"])).read_text(encoding="utf-8")
+    said = re.sub(r"<[^>]+>", "", page.partition("<script")[0]).replace("\u00a0", " ")
+    assert f"{scores['B higher, base models']} are higher in B and 0 in A, tested over" in said
+    largest = said.partition("The largest that are decided")[2][:300]
+    assert "base model" in largest
+    assert "these adapters only" not in largest
+
+
 def test_the_page_says_what_would_decide(first: Path, tmp_path: Path) -> None:
     second = another(first, tmp_path / "b", planted)
     pair = compared(first, second)["score", CELL]

@@ -90,6 +90,25 @@ def test_a_planted_slope_is_found_and_none_where_none_was(plain: Tables) -> None
     assert "correlate, not a cause" in text
 
 
+def test_what_a_target_gains_anyway_is_no_matter_of_quality(plain: Tables) -> None:
+    """Better data in the language of a hard target: averaged over the easy one alone."""
+    study = tables(plain, 5)
+    usual = {"ell_Grek": 0.4, "deu_Latn": -0.1}
+    table = study.comparisons.with_columns(
+        difference=pl.col("target").replace_strict(usual)
+        + pl.col("source").replace_strict(dict(zip(CODES, NOISE, strict=True)))
+    )
+    best = study.quality.with_columns(  # German data are the best
+        bleu=pl.Series([80.0, 20.0, 30.0, 25.0, 15.0])
+    )
+    found = quality_slopes(dataclasses.replace(study, comparisons=table, quality=best))
+    slope = next(f for f in found if f.quality == "bleu").found
+    # the average over its targets would put German, asked in Greek alone, 25 points above
+    expected = linregress([80.0, 20.0, 30.0, 25.0, 15.0], NOISE)
+    assert slope.slope.value == pytest.approx(10 * expected.slope)
+    assert slope.p_value == pytest.approx(expected.pvalue)
+
+
 def test_below_four_sources_nothing_is_claimed(plain: Tables) -> None:
     study = tables(plain, 3)
     found = quality_slopes(study)

@@ -168,7 +168,7 @@ def test_a_design_that_cannot_decide_says_so_and_claims_no_absence(tables: Table
 def test_overgeneration_explains_the_planted_half(tables: Tables) -> None:
     # two harmed cells lose (.2534 + .183) / 2 = .2182; half of each is over-generation
     said = text(explain.overgeneration(tables).sentences)
-    assert "(2 pairings), SQuAD F1 fell by 21.8 points" in said
+    assert "SQuAD F1 fell (2 pairings), it fell by 21.8 points" in said
     assert "explains 10.9 of them (50 %, a point estimate)" in said
     assert "The largest part is 50 % (42 % to 58 %), in " in said
     row = explain.overgeneration_rows(tables)["default", "or", "ell_Grek"]
@@ -377,3 +377,34 @@ def test_no_legend_speaks_of_one_theme_alone() -> None:
         )
     ]
     assert found == []
+
+
+def test_with_one_seed_the_lead_of_what_moved_is_said_once(tables: Tables) -> None:
+    said = text(explain.inside(tables).sentences)
+    assert "the mass of Bengali fell most, by −12.0 (−14.0 to −10.0)" in said
+    assert "which is not decided; of what is, Bengali fell most" not in said
+
+
+def test_a_design_that_decides_nothing_names_no_power(tables: Tables) -> None:
+    few = few_contexts(tables, 3)
+    answer = explain.undecided(few)
+    assert answer is not None
+    said = text(answer.sentences)
+    assert "This design cannot decide any of them" in said
+    assert "with 80 % power" not in said
+    none = dataclasses.replace(
+        tables, comparisons=tables.comparisons.with_columns(smallest_gain=pl.lit(0.0))
+    )
+    found = explain.undecided(none)
+    assert found is None or "smallest gain" not in text(found.sentences)
+
+
+def test_losses_without_a_fall_of_f1_are_told(tables: Tables) -> None:
+    raised = tables.results.with_columns(
+        value=pl.when((pl.col("measure") == "squad_f1") & (pl.col("source") != ""))
+        .then(1.0)
+        .otherwise(pl.col("value"))
+    )
+    said = text(explain.overgeneration(dataclasses.replace(tables, results=raised)).sentences)
+    assert "In 2 of 2 pairings with a decided loss SQuAD F1 did not fall" in said
+    assert "No loss is decided" not in said

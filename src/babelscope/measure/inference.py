@@ -54,14 +54,16 @@ class Spread:
 
     `contexts` is the part of contexts, `seeds` that of seeds (NaN with one seed), both variances
     of the value itself; `between` is the moderated variance between seeds over their number, before
-    questions' part is taken off, with `between_df` degrees of freedom.
+    questions' part is taken off, with `between_df` degrees of freedom; `pool_df` are those of all
+    cells that moderate one another.
     """
 
     contexts: float
     contexts_df: int
     seeds: float
     between: float
-    between_df: int
+    between_df: float
+    pool_df: int = 0
 
     @property
     def variance(self) -> float:
@@ -134,21 +136,22 @@ def _moderated(effect: Effect, own: _Parts, others: Sequence[float]) -> Spread:
     prior = float(np.mean(others)) if others else 0.0
     between = (prior_df * prior + (s - 1) * own.between) / df
     run = max(between, own.between) - own.noise
-    return Spread(own.contexts, effect.contexts - 1, max(run, 0.0) / s, between / s, df)
+    pool_df = (len(others) + 1) * (s - 1)
+    return Spread(own.contexts, effect.contexts - 1, max(run, 0.0) / s, between / s, df, pool_df)
 
 
 def summed(a: Spread, b: Spread) -> Spread:
     """Return the spread of a difference of two variants tuned apart, given that of its contexts.
 
-    `a` has the contexts' part of the difference. Both were moderated by the same cells, so their
-    degrees of freedom do not add up.
+    `a` has the contexts' part of the difference. Satterthwaite's rule adds up the degrees of
+    freedom of their seeds' parts, to no more than all cells have: the same cells moderate both.
     """
-    return replace(
-        a,
-        seeds=a.seeds + b.seeds,
-        between=a.between + b.between,
-        between_df=min(a.between_df, b.between_df),
-    )
+    between, parts = a.between + b.between, 0.0
+    if a.between_df and b.between_df:
+        parts = a.between**2 / a.between_df + b.between**2 / b.between_df
+    least = min(a.between_df, b.between_df)
+    df = min(between**2 / parts, max(a.pool_df, least)) if parts else least
+    return replace(a, seeds=a.seeds + b.seeds, between=between, between_df=df)
 
 
 def t_interval(effect: Effect, spread: Spread) -> Estimate:

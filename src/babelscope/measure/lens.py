@@ -118,7 +118,8 @@ def lens_differences(
     """Return a row for each position, depth and column of variant - base on the same prompts.
 
     The base may have one seed. Values and intervals are in the values' own unit; where all values
-    lie in 0-1, the tests are of their log-odds, as differences of masses are skewed. `ratios`
+    lie in 0-1, the tests are of their log-odds, as differences of masses are skewed; where these
+    change the other way than the values, p is 1. `ratios`
     holds, by position, what `seed_ratios` gave for other grids of the same kind.
 
     Raises:
@@ -130,8 +131,12 @@ def lens_differences(
     for k, position in enumerate(positions):
         grid, odds = (_grid(a[:, :, k], contexts, around_zero=True) for a in (plain, tested))
         ratio, prior_df = _moderated(odds, ratios[k] if ratios else ())
-        p_values = _corrected(odds, ratio, prior_df)
-        rows += _rows(position, columns, grid, grid.halves(ratio, prior_df), p_values)
+        # a few large values may turn a mean against what is tested: then nothing is told
+        against = grid.value * odds.value < 0
+        tuning, models = (
+            np.where(against & np.isfinite(p), 1.0, p) for p in _corrected(odds, ratio, prior_df)
+        )
+        rows += _rows(position, columns, grid, grid.halves(ratio, prior_df), (tuning, models))
     return rows
 
 

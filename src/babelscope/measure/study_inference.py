@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -212,7 +212,7 @@ def _over_seeds(array: Array) -> Array:
 
 def _with_seeds(own: Spread, contexts: Spread) -> Spread:
     """Return a variant's spread with the contexts' part of its difference from another."""
-    return Spread(contexts.contexts, contexts.contexts_df, own.seeds, own.between, own.between_df)
+    return replace(own, contexts=contexts.contexts, contexts_df=contexts.contexts_df)
 
 
 def _named(rivals: _Rivals, p_holm: float, p_adapters: float, targets: int) -> BestSource:

@@ -25,6 +25,7 @@ from babelscope.report.names import (
     is_number,
     isolated,
     language_name,
+    recipe_name,
     share_text,
     variant_name,
 )
@@ -34,7 +35,7 @@ from babelscope.report.words import NAMED, Answer, change, strong
 
 MEAN = ""
 """Stands for the source of the mean over all sources."""
-COMMON = "What is common to all sources, and what is a source’s own?"
+COMMON = "What do sources give on average, and what is a source’s own?"
 
 
 @dataclass(frozen=True)
@@ -110,14 +111,17 @@ def common_and_own(tables: Tables, shares: Sequence[Share]) -> Answer | None:
     for recipe in dict.fromkeys(s.recipe for s in shares):
         means = [s for s in shares if s.recipe == recipe and s.source == MEAN]
         own = [s for s in shares if s.recipe == recipe and s.source != MEAN]
-        sentences += [_means(means), _owned(tables, own, contexts_of(tables))]
+        note = Markup("")
+        if len(tables.plan["recipes"]) > 1:
+            note = Markup(" (recipe {})").format(isolated(recipe_name(tables, recipe)))
+        sentences += [_means(means, note), _owned(tables, own, contexts_of(tables), note)]
     sentences += _lengths(tables)
     return Answer(COMMON, tuple(sentences), "matrix")
 
 
-def _means(means: Sequence[Share]) -> Markup:
+def _means(means: Sequence[Share], note: Markup) -> Markup:
     order = sorted(means, key=lambda s: (not is_told(s.row), -abs(s.found.difference.value)))
-    text = Markup("Whatever the source, mean gain in points: {}{}.")
+    text = Markup("Mean gain over all sources{}, in points: {}{}.")
     named = [
         Markup("{} {} ({})").format(
             strong(language_name(s.target)),
@@ -127,17 +131,19 @@ def _means(means: Sequence[Share]) -> Markup:
         for s in order[:NAMED]
     ]
     rest = f"; {len(order) - NAMED} more in the matrix" if len(order) > NAMED else ""
-    return text.format(Markup("; ").join(named), rest)
+    return text.format(note, Markup("; ").join(named), rest)
 
 
-def _owned(tables: Tables, own: Sequence[Share], contexts: Mapping[str, int]) -> Markup:
+def _owned(
+    tables: Tables, own: Sequence[Share], contexts: Mapping[str, int], note: Markup
+) -> Markup:
     told = sorted((s for s in own if is_told(s.row)), key=lambda s: -abs(s.row["difference"]))
     pairs = count_text(len(own), "pairing")
     if not told:
         least = min((contexts[s.target] for s in own if s.target in contexts), default=0)
         known = f", from {count_text(least, 'context')} and more" if least else ""
-        text = Markup("Of its own no source is shown to give a target anything ({}{}).")
-        return text.format(pairs, known)
+        text = Markup("Of its own no source is shown to give a target anything{} ({}{}).")
+        return text.format(note, pairs, known)
     named = [
         Markup("{} in {} {} ({})").format(
             isolated(variant_name(tables, Variant(s.recipe, s.source))),
@@ -149,10 +155,10 @@ def _owned(tables: Tables, own: Sequence[Share], contexts: Mapping[str, int]) ->
     ]
     rest = f"; {len(told) - NAMED} more in the matrix" if len(told) > NAMED else ""
     text = Markup(
-        "A source’s own part, its gain minus the mean gain of the others, is decided in {} of {}: "
-        "{}{}."
+        "A source’s own part{}, its gain minus the mean gain of the others, is decided in {} of "
+        "{}: {}{}."
     )
-    return text.format(len(told), pairs, Markup("; ").join(named), rest)
+    return text.format(note, len(told), pairs, Markup("; ").join(named), rest)
 
 
 def _lengths(tables: Tables) -> Iterator[Markup]:
@@ -168,7 +174,7 @@ def _lengths(tables: Tables) -> Iterator[Markup]:
         "The answers’ length went from {} to {} of the gold’s on average, and nearer to the gold’s "
         "in {} of {}{}."
     )
-    form = ": the form of the answer is learnt, whatever the source" if nearer == len(pairs) else ""
+    form = ": as where the form of the answer is learnt from any" if nearer == len(pairs) else ""
     cells = count_text(len(pairs), "pairing")
     yield text.format(share_text(first), share_text(after), nearer, cells, form)
 

@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from babelscope.errors import SettingError
 from babelscope.portable import portable_command, portable_path
-from babelscope.report.claims import needed_words, p_words
-from babelscope.report.compare_views import HEADS, panels, tables_of, verdict
+from babelscope.report.claims import needed_words
+from babelscope.report.compare_views import HEADS, pair_words, panels, tables_of, verdict
 from babelscope.report.export import mark_folder, marked, write_forms
 from babelscope.report.figures import KINDS
 from babelscope.report.formats import check_formats
@@ -174,8 +174,19 @@ def counted(found: Sequence[Pair]) -> dict[str, object]:
     """Return how many scores and gains are higher in B, in A, of which of these adapters only."""
     told: dict[str, object] = {}
     for kind in HEADS:
-        verdicts = [verdict(p) for p in _tested(found, kind)]
+        tested = _tested(found, kind)
+        verdicts = [verdict(p) for p in tested if p.key[1]]
+        bases = [verdict(p) for p in tested if not p.key[1]]
         told[f"{kind}s"] = {
+            **(
+                {
+                    "B higher, base models": bases.count("helped") + bases.count("gained"),
+                    "A higher, base models": bases.count("harmed") + bases.count("lost"),
+                    "undecided, base models": bases.count("open"),
+                }
+                if bases
+                else {}
+            ),
             "B higher": verdicts.count("helped"),
             "A higher": verdicts.count("harmed"),
             "B higher, these adapters only": verdicts.count("gained"),
@@ -194,21 +205,33 @@ def _sentences(a: Side, found: Sequence[Pair], kind: str) -> Iterator[Markup]:
     if not own:
         yield Markup("No {} to compare is in both studies.").format(kind)
         return
-    count = Counter(verdict(p) for p in own)
-    text = Markup(
-        "Of {} on shared questions, <strong>{}</strong> higher in B and <strong>{}</strong> in A "
-        "whatever the run; of these adapters only, <strong>{}</strong> in B and "
-        "<strong>{}</strong> in A; <strong>{}</strong> undecided."
-    )
-    verb = "is" if count["helped"] == 1 else "are"
-    what = count_text(len(own), kind)
-    rest = (count[name] for name in ("harmed", "gained", "lost", "open"))
-    yield text.format(what, f"{count['helped']} {verb}", *rest)
+    bases, tuned = ([p for p in own if bool(p.key[1]) == whether] for whether in (False, True))
+    if bases:
+        count = Counter(verdict(p) for p in bases)
+        text = Markup(
+            "Of {} of base models on shared questions, <strong>{}</strong> higher in B and "
+            "<strong>{}</strong> in A, tested over contexts; <strong>{}</strong> undecided."
+        )
+        up, down = count["helped"] + count["gained"], count["harmed"] + count["lost"]
+        what = count_text(len(bases), kind)
+        yield text.format(what, f"{up} {'is' if up == 1 else 'are'}", down, count["open"])
+    if tuned:
+        count = Counter(verdict(p) for p in tuned)
+        text = Markup(
+            "Of {}{} on shared questions, <strong>{}</strong> higher in B and <strong>{}</strong> "
+            "in A, tested over contexts and seeds; of these adapters only, <strong>{}</strong> in "
+            "B and <strong>{}</strong> in A; <strong>{}</strong> undecided."
+        )
+        verb = "is" if count["helped"] == 1 else "are"
+        what = count_text(len(tuned), kind)
+        rest = (count[name] for name in ("harmed", "gained", "lost", "open"))
+        of = " of tuned models" if kind == "score" else ""
+        yield text.format(what, of, f"{count['helped']} {verb}", *rest)
     told = sorted(
         (p for p in own if verdict(p) != "open"), key=lambda p: -abs(p.found.difference.value)
     )
     if told:
-        named = [_named(a, p, p_words(p.row)) for p in told[:NAMED]]
+        named = [_named(a, p, pair_words(p)) for p in told[:NAMED]]
         yield Markup("The largest that are decided: {}.").format(Markup("; ").join(named))
     yield from _undecided(a, [p for p in own if verdict(p) == "open"])
 

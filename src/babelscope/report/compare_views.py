@@ -12,6 +12,7 @@ from babelscope.report.names import (
     is_number,
     language_name,
     model_title,
+    p_text,
     variant_name,
 )
 from babelscope.report.pairing import Pair, Side, has_answers
@@ -29,6 +30,13 @@ def verdict(pair: Pair) -> str:
     "open" where neither is told.
     """
     return claims.verdict(pair.row)
+
+
+def pair_words(pair: Pair) -> str:
+    """Return "p = 0.012", of tuned models with whose claim it is; a base is one model."""
+    if pair.key[1]:
+        return claims.p_words(pair.row)
+    return p_text(claims.shown_p(pair.row))
 
 
 def tables_of(a: Side, b: Side, found: Sequence[Pair]) -> dict[str, Table]:
@@ -115,7 +123,7 @@ def panels(
             chosen = [(i, mine[t]) for i, t in enumerate(targets) if t in mine]
             chosen = [(i, p) for i, p in chosen if verdict(p) == what]
             hover = [
-                f"{labels[i]}: {changed(_row(p.found.difference))}, {claims.p_words(p.row)}"
+                f"{labels[i]}: {changed(_row(p.found.difference))}, {pair_words(p)}"
                 for i, p in chosen
             ]
             estimates = [p.found.difference for _, p in chosen]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from statistics import median
 from typing import Any
@@ -44,6 +45,7 @@ from babelscope.report.tables import (
 )
 from babelscope.report.words import NAMED, Answer, cell_name
 
+NOT_INSIDE = "The study did not look inside."
 OF_LOSS = "overgeneration_of_loss"
 MOVES = (("rose", 1), ("fell", -1))
 LEAST = 0.0005
@@ -54,11 +56,8 @@ def overgeneration(tables: Tables) -> Answer:
     """Say how much of each loss would vanish if answers were cut at their best place."""
     found = overgeneration_rows(tables)
     rows = differences(tables, tables.plan["main_measure"])
-    harmed = [
-        (key, row)
-        for key, row in found.items()
-        if key in rows and direction(rows[key]) < 0 and row["loss"] > 0
-    ]
+    lost = {k: r for k, r in found.items() if k in rows and direction(rows[k]) < 0}
+    harmed = [(key, row) for key, row in lost.items() if row["loss"] > 0]
     base = [r["excess"] for k, r in found.items() if not k[1]]
     tuned = [r["excess"] for k, r in found.items() if k[1]]
     sentences = []
@@ -66,7 +65,7 @@ def overgeneration(tables: Tables) -> Answer:
         loss = sum(r["loss"] for _, r in harmed) / len(harmed)
         grown = sum(min(max(r["grown"], 0.0), r["loss"]) for _, r in harmed) / len(harmed)
         text = Markup(
-            "Where a loss is decided ({}), SQuAD F1 fell by {} points on average; "
+            "Where a loss is decided and SQuAD F1 fell ({}), it fell by {} points on average; "
             "over-generation that was not there before explains {} of them ({}, a point estimate). "
             "The largest part is {}, in {}."
         )
@@ -75,7 +74,12 @@ def overgeneration(tables: Tables) -> Answer:
         name = cell_name(tables, key)
         share, largest = share_text(grown / loss), explained_text(row, loss_shares(tables).get(key))
         sentences.append(text.format(pairs, points(loss), points(grown), share, largest, name))
-    elif found:
+    if len(harmed) < len(lost):
+        text = Markup(
+            "In {} of {} with a decided loss SQuAD F1 did not fall: it cannot explain them."
+        )
+        sentences.append(text.format(len(lost) - len(harmed), count_text(len(lost), "pairing")))
+    elif found and not lost:
         sentences.append(Markup("No loss is decided: there is none to explain."))
     if base and tuned:
         text = Markup(
@@ -101,9 +105,10 @@ def loss_shares(tables: Tables) -> dict[CellKey, tuple[Estimate, str]]:
 def explained_text(row: Mapping[str, float], found: tuple[Estimate, str] | None) -> str:
     """Return "50 % (31 to 70 %)", or the share alone and why it has no interval."""
     value, reason = found or (MISSING, "")
-    share = share_text(row["share"])
     if is_number(value.low) and is_number(value.high):
-        return f"{share} ({share_text(value.low)} to {share_text(value.high)})"
+        ends = f"{share_text(value.low)} to {share_text(value.high)}"
+        return f"{share_text(value.value)} ({ends})"
+    share = share_text(row["share"])
     return f"{share} (no interval{': ' if reason else ''}{reason})"
 
 
@@ -144,7 +149,8 @@ def inside(tables: Tables) -> Answer:
         & (pl.col("map") == main_map(tables))
     )
     if shifts.is_empty():
-        return Answer("What changed inside?", (Markup("The study did not look inside."),), "inside")
+        words = "The lens read no tuned model." if tables.lens.height else NOT_INSIDE
+        return Answer("What changed inside?", (Markup(words),), "inside")
     rows = differences(tables, tables.plan["main_measure"])
     chosen = []
     for pick, sign in ((max, 1), (min, -1)):
@@ -200,7 +206,7 @@ def _most(own: pl.DataFrame, verb: str, sign: int) -> Markup | None:
     first = moved.row(0, named=True)
     clear = moved.filter(pl.col("clear"))
     lead = Markup("the mass of {} {} most, by {}").format(_mass(first), verb, _moved(first))
-    if clear.height and clear.row(0, named=True) == first:
+    if first["clear"]:
         return lead
     if clear.is_empty():
         return lead + Markup(", which is not decided, nor is what any other did")
@@ -229,17 +235,24 @@ def undecided(tables: Tables) -> Answer | None:
         lead = Markup("{} of {} are not decided.")
         sentences.append(lead.format(len(open_rows), count_text(len(rows), "pairing")))
         sentences += _prices(tables, open_rows, limits)
-    least = [r["smallest_gain"] for r in rows.values() if is_number(r["smallest_gain"])]
+    least = [r["smallest_gain"] for k, r in rows.items() if _sees(r, limits.get((k[0], k[2])))]
     if least:
         text = Markup(
             "The smallest gain that this design would find with 80 % power, after correction for "
             '{}: <span class="num">{}</span> points in the middle pairing (<span class="num">{} to '
             "{}</span>)."
         )
-        pairs = count_text(len(rows), "pairing")
+        most = max(Counter(recipe for recipe, *_ in rows).values())  # each recipe by itself
+        pairs = count_text(most, "pairing")
         sizes = (median(least), min(least), max(least))
         sentences.append(text.format(pairs, *(points(x) for x in sizes)))
     return Answer("What stays open?", tuple(sentences), "gains") if sentences else None
+
+
+def _sees(row: dict[str, Any], limit: Capacity | None) -> bool:
+    """Whether a pairing's design finds any gain that a score can have with 80 % power."""
+    found = row["smallest_gain"]
+    return is_number(found) and 0 < found <= 1 and (limit is None or limit.decides)
 
 
 def _prices(

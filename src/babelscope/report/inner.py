@@ -128,8 +128,8 @@ def _loudest(tables: Tables, frame: pl.DataFrame, key: CellKey) -> list[str]:
 def _count(trials: list[Trial], others: list[Trial]) -> Markup:
     """Count falls where scores rose, and beside them where they did not, with an exact test."""
     text = Markup(
-        "Where scores rose ({}), the interfering language’s mass fell in <strong>{}</strong> and "
-        "rose in {}"
+        "Where a rise is decided ({}), the interfering language’s mass fell in <strong>{}</strong> "
+        "and rose in {}"
     )
     fell, rose = _falls(trials), sum(t.rose is not None and t.fell is None for t in trials)
     said = text.format(count_text(len(trials), "case"), fell, rose)
@@ -141,7 +141,8 @@ def _count(trials: list[Trial], others: list[Trial]) -> Markup:
     p = fisher_p((fell, base), (len(trials), len(others)))
     told = "which differs" if p < LEVEL else "of which no difference is shown"
     tail = Markup(
-        "; where they did not rise, in <strong>{}</strong> of {}, {} (Fisher’s exact {})."
+        "; where no rise is decided, in <strong>{}</strong> of {}, {} (Fisher’s exact {}, pairings "
+        "taken as independent)."
     )
     return said + tail.format(base, len(others), told, p_text(p))
 

@@ -206,7 +206,7 @@ def _own_view(tables: Tables, shares: Sequence[Share]) -> View | None:
         )
         means.append((name, row_))
     legend = (
-        "The first row is the mean gain over sources, common to all; below it, what is a source’s "
+        "The first row is the mean gain over sources; below it, what is a source’s "
         "own: its gain minus the mean gain of the others. ▲ ▼ are told of tuning, △ ▽ of these "
         "adapters only."
     )

@@ -75,11 +75,23 @@ def _gains(tables: Tables, recipe: str) -> Iterator[tuple[str, float]]:
     found = {(s, t): row["difference"] for (r, s, t), row in rows.items() if r == recipe}
     sources = list(dict.fromkeys(s for s, _ in found))
     shared = [t for t in tables.plan["targets"] if all((s, t) in found for s in sources)]
-    for source in sources:
-        own = source_language(tables, source)
-        gains = [found[source, t] for t in shared if not same_language(own, t)]
-        if gains:
-            yield source, sum(gains) / len(gains)
+    asked = {
+        s: [t for t in shared if not same_language(source_language(tables, s), t)] for s in sources
+    }
+    asked = {s: targets for s, targets in asked.items() if targets}
+    cells = [(s, t) for s, targets in asked.items() for t in targets]
+    if not cells:
+        return
+    # not all sources are asked in the same targets: what a target gains anyway is parted from it
+    columns = {
+        name: i for i, name in enumerate([*asked, *dict.fromkeys(("", t) for _, t in cells)])
+    }
+    design = np.zeros((len(cells), len(columns)))
+    for row, (source, target) in enumerate(cells):
+        design[row, [columns[source], columns["", target]]] = 1
+    fitted = np.linalg.lstsq(design, np.array([found[cell] for cell in cells]), rcond=None)[0]
+    usual = float(np.mean(fitted[len(asked) :]))
+    yield from ((source, float(fitted[i]) + usual) for i, source in enumerate(asked))
 
 
 def quality_told(tables: Tables, found: tuple[QualitySlope, ...]) -> Answer | None:

@@ -9,6 +9,7 @@ import polars as pl
 from markupsafe import Markup
 
 from babelscope.report.cells import Row, Table, chance, changed, number
+from babelscope.report.claims import Capacity, contexts_of
 from babelscope.report.names import (
     count_text,
     is_number,
@@ -146,11 +147,15 @@ def _largest(tables: Tables, rows: Sequence[dict[str, Any]], base: bool) -> Mark
     found = text.format(change(row), where, whose, p_text(p))
     seen = sorted(r["smallest_gain"] for r in rows if is_number(r["smallest_gain"]))
     open_all = seen and not any(claim(r) for r in rows)
-    return Markup("{}{}.").format(found, power(seen[len(seen) // 2]) if open_all else "")
+    contexts = contexts_of(tables).get(row["target"])
+    limit = Capacity(contexts, row["seeds"], len(rows)) if contexts else None
+    return Markup("{}{}.").format(found, power(seen[len(seen) // 2], limit) if open_all else "")
 
 
-def power(smallest: float) -> str:
+def power(smallest: float, capacity: Capacity | None = None) -> str:
     """Return what a design that decided nothing could have seen; "" where nothing ever differed."""
+    if capacity is not None and not capacity.decides:
+        return "; this design cannot decide it"
     if not is_number(smallest) or smallest <= 0:
         return ""
     if smallest > 1:  # no score can change by as much

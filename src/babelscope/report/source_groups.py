@@ -12,6 +12,7 @@ from markupsafe import Markup
 from babelscope.measure.effects import Effect, difference_effect
 from babelscope.measure.inference import comparisons, holm
 from babelscope.report.cells import Row, Table, chance, changed, number
+from babelscope.report.claims import Capacity
 from babelscope.report.contrasts import MOST_PAIRS, group_pairs
 from babelscope.report.names import (
     count_text,
@@ -62,13 +63,15 @@ def source_contrasts(tables: Tables) -> tuple[SourceContrast, ...]:
     """
     cells = question_cells(tables)
     found: list[SourceContrast] = []
-    for recipe in tables.plan["recipes"] if cells else ():
-        own = list(_contrasts(tables, cells, recipe))
-        for (head, effect), c in zip(own, comparisons([e for _, e in own]), strict=True):
+    drafts = [list(_contrasts(tables, cells, r)) for r in tables.plan["recipes"]] if cells else []
+    pairs = sum(len(own) for own in drafts)
+    for own in drafts:
+        for (head, effect), c in zip(own, comparisons([e for _, e in own], pairs), strict=True):
             e = c.difference
-            row = {"difference": e.value, "low": e.low, "high": e.high, "n": e.n}
+            row: dict[str, Any] = {"difference": e.value, "low": e.low, "high": e.high, "n": e.n}
             names = ("p_value", "p_adapters", "seeds", "smallest_gain")
             row |= {name: getattr(c, name) for name in names}
+            row["capacity"] = Capacity(effect.contexts, c.seeds, pairs)
             if effect.n:
                 found.append(SourceContrast(*head, row))
     for p in ("p_value", "p_adapters"):
@@ -169,7 +172,7 @@ def _told(tables: Tables, c: SourceContrast) -> Markup:
         text = Markup("{}: {} {}, by {} points ({}).")
         return text.format(lead, who, side, change(row), p_text(p))
     text = Markup("{}: the data do not tell them apart, {} points{}.")
-    return text.format(lead, change(row), power(row["smallest_gain"]))
+    return text.format(lead, change(row), power(row["smallest_gain"], row["capacity"]))
 
 
 def source_group_table(tables: Tables, found: tuple[SourceContrast, ...]) -> Table:
