@@ -226,3 +226,14 @@ def test_reports_are_refused_before_they_are_drawn(
     for words in (("file",), ("folder",)):
         assert "error" in fault(capsys, "report", *words)
     assert not (here / "folder" / "report").exists()
+
+
+def test_the_working_directory_is_not_replaced_by_a_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    number = (tmp_path / "here").stat().st_ino
+    for name in (".", "../here", str(tmp_path / "here")):
+        assert "the working directory" in fault(capsys, *FOLDERS["tune"], name)
+        assert (tmp_path / "here").stat().st_ino == number

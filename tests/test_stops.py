@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from babelscope import cli, progress
+from babelscope.errors import StoreError
 
 LINE = "interrupted; run the same command again to continue\n"
 DATA = ("--data", "atlas", "--language", "or", "--limit", "4")
@@ -112,6 +114,32 @@ def test_signals_end_a_command_in_good_order(
         assert signal.getsignal(number) is signal.SIG_IGN
     finally:
         signal.signal(number, before)
+
+
+@pytest.mark.parametrize(
+    "end", [ModuleNotFoundError("no module"), StoreError("x", expected="this"), None]
+)
+def test_a_signal_that_an_import_swallowed_still_ends_the_command(
+    end: Exception | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """C code that imports clears what is raised in it; what is half imported then breaks."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def work(*_: object) -> dict[str, object]:
+        with suppress(BaseException):
+            signal.raise_signal(signal.SIGINT)
+        if end is not None:
+            raise end
+        return {}
+
+    try:
+        monkeypatch.setattr("babelscope.study.status.study_status", work)
+        assert cli.main(["status", "x"]) == 130
+        assert capsys.readouterr().err == LINE
+        monkeypatch.setattr("babelscope.study.status.study_status", lambda _: {})
+        assert cli.main(["status", "x"]) == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _usual_signals() -> None:

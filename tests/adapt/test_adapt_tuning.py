@@ -184,6 +184,19 @@ def test_finished_result_is_returned_and_others_are_not_overwritten(undisturbed:
     assert {p: p.stat().st_mtime_ns for p in undisturbed.rglob("*")} == before
 
 
+def test_a_result_of_a_version_that_told_less_is_taken(undisturbed: Path, tmp_path: Path) -> None:
+    """The dtype of the base was not told, and its name stood as it was typed."""
+    shutil.copytree(undisturbed, tmp_path / "a")
+    path = tmp_path / "a" / "babelscope.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    assert card.pop("base_dtype")
+    path.write_text(json.dumps(card | {"base_name": "/elsewhere/toy"}), encoding="utf-8")
+    assert [card.step for card in run(tmp_path / "a")] == [3, 6, 7]
+    path.write_text(json.dumps(card | {"base_dtype": "float64"}), encoding="utf-8")
+    with pytest.raises(StoreError, match="something else"):
+        run(tmp_path / "a")
+
+
 @pytest.mark.parametrize("family", ["bloom", "qwen2", "llama", "gpt_neox"])
 def test_base_is_left_as_it_was_and_the_adapter_serves(family: str, tmp_path: Path) -> None:
     loaded = toy_loaded(family)

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
-from tiny import BLIND_ENCODERS, save_tiny
+from tiny import BLIND_ENCODERS, ROWS, save_tiny, tiny_tokenizer
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "adapt"))
 from toy_classify import ENCODERS, FAMILIES, save_base, toy_pairs, toy_sentences
@@ -77,6 +78,41 @@ def test_a_text_that_ends_in_the_padding_token_keeps_its_label(family: str, tmp_
     np.testing.assert_allclose(together, class_probabilities(found, items[:1])[0], atol=1e-5)
     shorter = class_probabilities(found, [replace(items[0], ids=items[0].ids[:-1])])[0]
     assert abs(together - shorter).max() > 1e-4  # the last token is looked at
+
+
+def test_a_pad_token_behind_the_rows_pads_nothing(tmp_path: Path) -> None:
+    found = load_classifier(str(save_base(tmp_path, "bert")), LABELS, "sequence", seed=0)
+    rows = found.model.get_input_embeddings().weight.shape[0]
+    while len(found.tokenizer) <= rows:
+        found.tokenizer.add_tokens([f"[unused {len(found.tokenizer)}]"])
+    found.tokenizer.pad_token = found.tokenizer.convert_ids_to_tokens(rows)
+    assert found.tokenizer.pad_token_id == rows
+    items = encode_pairs(found.tokenizer, toy_pairs(4), LABELS, 64)
+    assert len({len(item.ids) for item in items}) > 1
+    for one, item in zip(class_probabilities(found, items), items, strict=True):
+        np.testing.assert_allclose(one, class_probabilities(found, [item])[0], atol=1e-5)
+
+
+def test_a_model_of_windows_longer_than_a_text_is_read(tmp_path: Path) -> None:
+    """Longformer pads rows to whole windows, and its states with them."""
+    config = transformers.LongformerConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        vocab_size=ROWS,
+        max_position_embeddings=140,
+        attention_window=[8, 8],
+        pad_token_id=3,
+    )
+    torch.manual_seed(0)
+    transformers.LongformerModel(config).save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    found = load_classifier(str(tmp_path), LABELS, "sequence", seed=0)
+    assert not found.causal
+    items = encode_pairs(found.tokenizer, toy_pairs(4), LABELS, 64)
+    for one, item in zip(class_probabilities(found, items), items, strict=True):
+        np.testing.assert_allclose(one, class_probabilities(found, [item])[0], atol=1e-5)
 
 
 def test_the_head_is_drawn_by_its_seed(tmp_path: Path) -> None:

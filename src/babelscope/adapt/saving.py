@@ -87,7 +87,14 @@ def finished_cards(saving: Saving, planned: AdapterCard) -> tuple[AdapterCard, .
     folders = [*(out / variant_name(step) for step in steps), out]
     if out.is_dir() and all((folder / CARD).is_file() for folder in folders):
         cards = tuple(read_adapter_card(folder) for folder in folders)
-        if digest(replace(cards[-1], loss_curve=())) == digest(planned):
+        # names and dtype are of people's use, or unknown to older cards: the weights' digest counts
+        told = replace(
+            cards[-1],
+            loss_curve=(),
+            base_name=planned.base_name,
+            base_dtype=cards[-1].base_dtype or planned.base_dtype,
+        )
+        if digest(told) == digest(planned):
             return cards
     raise _something_else(out)
 
@@ -124,6 +131,13 @@ def check_out(saving: Saving, card: Mapping[str, object]) -> None:
         )
     if out.is_dir() and any(out.iterdir()):
         raise _something_else(saving.out)
+    if out.is_dir() and out.samefile(Path.cwd()):
+        raise StoreError(
+            str(saving.out),
+            expected="a folder that can be replaced by the result",
+            found="the working directory",
+            remedy=f"give a folder in it: {saving.out / 'adapter'}",
+        )
     if out.exists() and not out.is_dir():
         raise StoreError(
             str(saving.out), expected="a folder", found="a file", remedy="choose another name"

@@ -64,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _stoppable() -> Iterator[None]:
     """Turn `SIGNALS` into an exception, unless the caller has its own way with them."""
     before = {}
+    _signalled.clear()
     for number in SIGNALS:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             with suppress(ValueError):  # not in the main thread
@@ -75,7 +76,12 @@ def _stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+_signalled: list[int] = []
+"""The signal that came: an import that it falls into may lose the exception, or turn it."""
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
+    _signalled.append(number)
     raise Stopped(number)
 
 
@@ -102,6 +108,20 @@ def _check_processes(arguments: Sequence[str]) -> None:
 
 
 def _guarded(work: Callable[[], object]) -> int:
+    """Return the status of `work`; where a signal came, its own, whatever became of the work."""
+    try:
+        status = _status(work)
+    except Exception:
+        if not _signalled:
+            raise
+    else:
+        if not _signalled or status > EXIT_SIGNAL:
+            return status
+    _tell(INTERRUPTED)
+    return EXIT_SIGNAL + _signalled[0]
+
+
+def _status(work: Callable[[], object]) -> int:
     try:
         work()
         sys.stdout.flush()
@@ -124,7 +144,8 @@ def _guarded(work: Callable[[], object]) -> int:
 
 
 def _fault(error: Exception) -> int:
-    _tell("error: " + one_line(str(error).strip()))
+    if not _signalled:  # what went wrong after a signal is the signal's doing
+        _tell("error: " + one_line(str(error).strip()))
     return EXIT_FAULT
 
 

@@ -151,7 +151,7 @@ def padding_id(classifier: Classifier, items: Sequence[ClassItem], rows: int) ->
     usual = pad_id(classifier.tokenizer, rows)
     own = classifier.tokenizer.pad_token_id
     if not classifier.causal:
-        return int(own) if own is not None else usual
+        return int(own) if own is not None and own < rows else usual
     ends = {item.ids[-1] for item in items}
     return next(candidate for candidate in (usual, *range(rows)) if candidate not in ends)
 
