@@ -31,6 +31,18 @@ OTHERS: Mapping[bytes, str] = {
 """How files begin that are no text in UTF-8 -> what they are."""
 
 
+def expanded(name: str) -> Path:
+    """Return a path with `~` as the home that it stands for.
+
+    Raises:
+        DataError: there is no such home.
+    """
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise DataError(name, expected="a path", found="a home that is not known") from error
+
+
 def read_text(
     path: Path,
     *,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babelscope.data.json_values import begins_json, is_record_text, plain_numbers, row_ids
+from babelscope.data.json_values import (
+    begins_json,
+    first_of,
+    identity,
+    is_record_text,
+    plain_numbers,
+    row_ids,
+    whole_text,
+)
 from babelscope.data.labelled import TextItem, read_labelled
 from babelscope.data.nli import read_inferences
 from babelscope.data.prompt_files import read_prompts
@@ -288,3 +297,48 @@ def test_score_tells_what_was_noted(tmp_path: Path) -> None:
     assert told["dropped"] == {"empty question": 1}
     assert told["noted"] == {"gold not verbatim": 1}
     assert set_counts(read_qa(data, "en")) == {"dropped": told["dropped"], "noted": told["noted"]}
+
+
+def test_a_word_for_a_gap_is_no_id() -> None:
+    """A frame written as text: one gap would keep 0.0 and 0 apart, and let training into tests."""
+    names = [identity("x", "id", text) for text in ("0.0", "1.0", "nan", "<NA>")]
+    assert names == ["0.0", "1.0", "", ""]
+    assert plain_numbers(names) == ["0", "1", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("item", "found"),
+    [
+        ({"answers": math.nan, "answer": "Rome"}, ("answer", "Rome")),
+        ({"answers": None, "answer": None}, ("answers", None)),
+        ({"answer": 3}, ("answer", 3)),
+        ({}, None),
+    ],
+)
+def test_the_first_column_that_has_a_value_counts(item: dict[str, object], found: object) -> None:
+    assert first_of(item, ("answers", "answer")) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{'start': 0, 'text': 'Paris'}", "{'answer_starts': [0], 'text': ['Paris']}", "[]"),
+        *("{'texts': ['Paris']}", "[{'text': array(['Paris'], dtype=object)}]", "{}", "[None]"),
+        *("array(['Paris'], dtype=object)", "[nan]", "{'text': ['a'],\n 'answer_start': [1]}"),
+    ],
+)
+def test_printed_records_of_any_names_are_told(text: str) -> None:
+    assert is_record_text(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["[sic]", "{x}", "array", "{'a', 'b'}", "[1]", "array(x)", "set {'a': of}  b"]
+)
+def test_brackets_alone_are_text(text: str) -> None:
+    assert not is_record_text(text)
+
+
+def test_half_a_letter_is_told() -> None:
+    with pytest.raises(DataError, match="ud800"):
+        whole_text("x", "b\ud800")
+    assert whole_text("x", "b😀") == "b😀"

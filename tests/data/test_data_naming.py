@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -217,6 +218,32 @@ def test_the_region_that_is_asked_for_decides(tmp_path: Path, pattern: str) -> N
         locate(data, "fr")
     with pytest.raises(DataError, match=r"pt-PT\.json"):
         locate(data, "pt-BR")
+
+
+@pytest.mark.parametrize(
+    "name", ["qa_en_kn.json", "en-gu.json", "en-gu/test.json", "en_mg.json", "en_ca.json"]
+)
+def test_a_pair_in_small_letters_is_no_locale(tmp_path: Path, name: str) -> None:
+    """KN is St Kitts, where English is official, and Kannada: which is meant, a name cannot say."""
+    write(tmp_path, name)
+    for code in re.findall(r"\b[a-z]{2}\b", name.replace("_", " ").replace("qa ", "")):
+        with pytest.raises(DataError, match=re.escape(name)):
+            locate(str(tmp_path), code)
+    for capitals in ("en-KN.json", "pt-TL.json", "fr-CA.json"):
+        write(tmp_path / "capitals", capitals)
+        found = locate(str(tmp_path / "capitals"), capitals[:2])
+        assert getattr(found, "name", "") == capitals
+
+
+@pytest.mark.parametrize("script", ["zh-TW", "zh-Hant", "zh_TW"])
+def test_a_folder_tells_more_than_a_bare_code_in_it(tmp_path: Path, script: str) -> None:
+    write(tmp_path, f"{script}/zh.json")
+    assert locate(str(tmp_path), "zh-TW") == tmp_path / script / "zh.json"
+    with pytest.raises(DataError):
+        locate(str(tmp_path), "zh")
+    write(tmp_path, "zh-CN/zh.json")
+    assert locate(str(tmp_path), "zh-TW") == tmp_path / script / "zh.json"
+    assert locate(str(tmp_path), "zh") == tmp_path / "zh-CN" / "zh.json"
 
 
 def test_two_languages_in_a_name_are_never_taken_for_one(tmp_path: Path) -> None:

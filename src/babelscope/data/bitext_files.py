@@ -13,6 +13,7 @@ from babelscope.data.texts import PAIRS, file_lines, read_lines
 from babelscope.errors import DataError
 from babelscope.languages import Language, language_or_none
 from babelscope.languages import language as find_language
+from babelscope.reading import expanded, lines_of, read_text
 
 TREEBANK, COLUMNS = ".conllu", ".tsv"
 SPLITS = ("train", "dev", "devtest", "test")
@@ -36,7 +37,7 @@ def read_sides(data: str, codes: Sequence[str], unit: str) -> dict[str, dict[str
     name = _name(Path(data))
     if data.partition(":")[0] == "atlas":
         return {data: {code: _atlas(data, code, unit) for code in codes}}
-    path = Path(data).expanduser()
+    path = expanded(data)
     if "{language}" in data:
         return {name: _filled(data, codes)}
     if is_file(path):
@@ -108,9 +109,17 @@ def _articles(folder: Path) -> list[str]:
     path = folder.parent / f"metadata_{folder.name}.tsv"
     if not path.is_file():
         return []
-    head, *rows = file_lines(path)
+    head, *rows = lines_of(read_text(path))  # a first or last cell may be empty
+    while rows and not rows[-1].strip():
+        rows.pop()
     names = head.split("\t")
-    return [row.split("\t")[names.index("URL")] for row in rows] if "URL" in names else []
+    if "URL" not in names:
+        return []
+    place = names.index("URL")
+    for number, row in enumerate(rows, 2):
+        if len(row.split("\t")) <= place:
+            raise DataError(f"{path} line {number}", expected=f"{len(names)} columns")
+    return [row.split("\t")[place] for row in rows]
 
 
 def _pairs(files: Sequence[Path], codes: Sequence[str], folder: Path) -> dict[str, dict[str, Side]]:

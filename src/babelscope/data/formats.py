@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from babelscope.data.json_values import identity, is_gap, is_record_text, shown, truth
+from babelscope.data.json_values import first_of, identity, is_gap, is_record_text, shown, truth
 from babelscope.errors import DataError
 
 NO_START = -1
@@ -85,7 +85,7 @@ def _flat(place: str, item: dict[str, Any]) -> RawQuestion:
     impossible = truth(place, "is_impossible", item.get("is_impossible"))
     golds = () if impossible else _golds(place, item)
     return RawQuestion(
-        identity(place, *next(((n, item[n]) for n in ID_NAMES if n in item), ("id", None))),
+        identity(place, *(first_of(item, ID_NAMES) or ("id", None))),
         _field(item, "context", str, place),
         _field(item, "question", str, place),
         golds,
@@ -98,7 +98,7 @@ def _flat(place: str, item: dict[str, Any]) -> RawQuestion:
 def _golds(place: str, item: dict[str, Any]) -> tuple[tuple[str, int], ...]:
     if "answers" not in item and "answer" not in item:
         raise DataError(place, expected="answers", found=", ".join(map(str, item)))
-    answers = item.get("answers", item.get("answer"))
+    _, answers = first_of(item, ("answers", "answer")) or ("answers", None)
     if is_gap(answers):
         return ()
     if isinstance(answers, dict) and isinstance(answers.get("text"), list):
@@ -137,7 +137,8 @@ def _start(place: str, value: Any) -> int:
         return NO_START
     if isinstance(value, str) and re.fullmatch(r"-?\d+(\.0+)?", value.strip()):
         value = float(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if isinstance(value, bool) or not whole:
         raise DataError(
             f"{place} answers", expected="answer_start, a whole number", found=shown(value)
         )

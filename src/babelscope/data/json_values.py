@@ -10,7 +10,7 @@ import ast
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from babelscope.errors import DataError
@@ -20,8 +20,11 @@ from babelscope.reading import lines_of
 JSON_OBJECT = re.compile(r'\s*\[?\s*\{\s*"[^"\t]*"\s*:')
 TAGGED_LINE = re.compile(r"[^ \t].* [A-Z][\w-]*")
 WHOLE = re.compile(r"(-?\d+)\.0+")
-DICT_TEXT = re.compile(r"\{\s*['\"](text|answer_start|answers?)['\"]\s*:")
+DICT_TEXT = re.compile(r"\{\s*['\"]\w+['\"]\s*:.*\}", re.DOTALL)
 LIST_TEXT = re.compile(r"\[\s*['\"{]")
+RECORDS_TEXT = re.compile(r"(\[\s*\{\s*['\"]\w+['\"]\s*:|array\(\[).*[\])]", re.DOTALL)
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+EMPTY_TEXTS = {"[]", "{}", "[None]", "[nan]", "[null]", "[NaN]"}
 WORDS = {"true": True, "false": False, "1": True, "0": False}
 GAP_WORDS = ("nan", "<na>")
 MAX_SHOWN = 40
@@ -72,6 +75,15 @@ def is_gap(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
+def first_of(item: Mapping[str, Any], names: Iterable[str]) -> tuple[str, Any] | None:
+    """Return the first of names that an item has a value for, else the first that it has at all.
+
+    Tables that were put together have all columns of both, and gaps in those of the other.
+    """
+    there = [(name, item[name]) for name in names if name in item]
+    return next((pair for pair in there if not is_gap(pair[1])), there[0] if there else None)
+
+
 def shown(value: object) -> str:
     """Return what a message says was found."""
     return "nothing" if value is None else f"{type(value).__name__} {str(value)[:MAX_SHOWN]!r}"
@@ -83,7 +95,7 @@ def identity(place: str, name: str, value: object) -> str:
     Raises:
         DataError: it is neither a text nor a whole number.
     """
-    if is_gap(value):
+    if is_gap(value) or (isinstance(value, str) and value.strip().lower() in GAP_WORDS):
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -104,6 +116,18 @@ def plain_numbers(texts: Sequence[str]) -> list[str]:
     if not all(WHOLE.fullmatch(t) or re.fullmatch(r"-?\d+", t) for t in filled):
         return list(texts)
     return [WHOLE.sub(r"\1", text) for text in texts]
+
+
+def whole_text(place: str, text: str) -> str:
+    """Return a text that can be written.
+
+    Raises:
+        DataError: it has half of a surrogate pair, as an escape of JSON can stand for.
+    """
+    if half := LONE_SURROGATE.search(text):
+        found = f"half of a letter, \\u{ord(half[0]):04x}"
+        raise DataError(place, expected="text of whole letters", found=found)
+    return text
 
 
 def label(place: str, value: object) -> str:
@@ -148,7 +172,7 @@ def truth(place: str, name: str, value: object) -> bool:
 def is_record_text(text: str) -> bool:
     """Tell whether a text is the printed form of a record or a list, as `str` writes them."""
     bare = text.strip()
-    if DICT_TEXT.match(bare):
+    if bare in EMPTY_TEXTS or DICT_TEXT.fullmatch(bare) or RECORDS_TEXT.fullmatch(bare):
         return True
     if not LIST_TEXT.match(bare) or not bare.endswith("]"):
         return False

@@ -22,13 +22,14 @@ from babelscope.data.json_values import (
     plain_labels,
     row_ids,
     shown,
+    whole_text,
 )
 from babelscope.data.json_values import label as label_of
 from babelscope.data.sources import AtlasSplit, HubSet, locate, read_json_items
 from babelscope.data.texts import read_lines
 from babelscope.errors import DataError
 from babelscope.languages import language as find_language
-from babelscope.reading import lines_of, read_text
+from babelscope.reading import expanded, lines_of, read_text
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "index_id", "idx", "guid"),
@@ -88,7 +89,7 @@ def read_by_language(data: str, language: str, split: str = "test") -> TextSet:
     language: the id is the number of the line.
     """
     code = find_language(language).code
-    folder = Path(data).expanduser()
+    folder = expanded(data)
     if data == "atlas":
         lines = list(atlas.sentences(code))
         found = TextSet("atlas", code, _lines(lines, code))
@@ -206,7 +207,7 @@ def _text(where: str, row: Mapping[str, object], wanted: str) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise DataError(where, expected=f"a {wanted}", found=shown(value))
-    return str(value).strip()
+    return whole_text(where, str(value).strip())
 
 
 def _value(row: Mapping[str, object], wanted: str) -> object:

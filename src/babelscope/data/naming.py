@@ -169,7 +169,10 @@ def _decided(named: set[Named], folder: Named) -> set[Named]:
     same = {one for one in named if one.language == folder.language}
     written = {one.language and one.language.iso3 for one in named}  # zh/zh-TW: no contradiction
     if len(named) == 1 and folder.language and written == {folder.language.iso3}:
-        return named
+        (one,) = named
+        bare = not one.region and one.language == language_or_none(folder.language.iso3)
+        exact = bool(folder.region) or folder.language != one.language
+        return {folder} if bare and exact else named  # zh-TW/zh: the folder tells more
     return same or named | {folder}
 
 
@@ -179,7 +182,13 @@ def _is_locale(first: str, last: str) -> bool:
         return _is_home(first.lower(), last.upper())
     if len(last) != 2 or (first.islower() and last.isupper()):
         return True
-    return not _is_language(last.lower()) or _is_home(first.lower(), last.upper())
+    code = last.lower()
+    if not _is_language(code) or _is_likeliest(first.lower(), last.upper()):
+        return True
+    # English is official in many places, and first in most pairs: en_kn may be English of St Kitts
+    # or a pair with Kannada
+    paired = first.lower() in ("en", "eng") and language_or_none(code) is not None
+    return not paired and _is_home(first.lower(), last.upper())
 
 
 @cache
@@ -192,14 +201,24 @@ def _is_language(code: str) -> bool:
 @cache
 def _is_home(code: str, place: str) -> bool:
     """Tell whether a language is official in a region, or CLDR's likeliest region for it."""
-    import langcodes
     from babel.languages import get_official_languages
 
-    # members stand in CLDR under their macrolanguage: cmn is zh
-    main = langcodes.Language.get(code).prefer_macrolanguage().language
     official = get_official_languages(place, regional=True, de_facto=True)
-    likeliest = langcodes.Language.get(main or code).maximize().territory
-    return place == likeliest or main in {tag.partition("_")[0] for tag in official}
+    return _is_likeliest(code, place) or _in_cldr(code) in {t.partition("_")[0] for t in official}
+
+
+def _is_likeliest(code: str, place: str) -> bool:
+    import langcodes
+
+    return bool(place == langcodes.Language.get(_in_cldr(code)).maximize().territory)
+
+
+@cache
+def _in_cldr(code: str) -> str:
+    """Return a code as CLDR has it: members stand there under their macrolanguage, cmn is zh."""
+    import langcodes
+
+    return str(langcodes.Language.get(code).prefer_macrolanguage().language or code)
 
 
 @cache

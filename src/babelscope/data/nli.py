@@ -30,6 +30,7 @@ from babelscope.data.json_values import (
     is_gap,
     row_ids,
     shown,
+    whole_text,
 )
 from babelscope.data.json_values import label as label_of
 from babelscope.data.language_fields import named_so
@@ -160,7 +161,7 @@ def _text(where: str, name: str, value: object) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise DataError(where, expected=f"{name}, a text or a number", found=shown(value))
-    return str(value)
+    return whole_text(where, str(value))
 
 
 def _tab_rows(path: Path, text: str) -> Iterator[Row]:
@@ -185,7 +186,9 @@ def _tab_rows(path: Path, text: str) -> Iterator[Row]:
 def _fields(where: str, given: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for field_name, names in COLUMNS.items():
-        value = next((given[name] for name in names if name in given), None)
+        there = [given[name] for name in names if name in given]
+        # tables that were put together have gaps in the columns of the other
+        value = next((text for text in there if text.strip()), there[0] if there else None)
         if value is not None:
             found[field_name] = value.strip()
     missing = [name for name in ("premise", "hypothesis", "label") if name not in found]

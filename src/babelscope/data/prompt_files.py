@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from babelscope.data.json_values import identity, is_gap
+from babelscope.data.json_values import identity, is_gap, whole_text
 from babelscope.errors import DataError
 from babelscope.store import read_jsonl
 
@@ -53,5 +53,5 @@ def _prompt(where: str, row: object) -> RawPrompt:
         if not isinstance(value, str) or (needed and not value):
             found = "nothing" if value is None else repr(value)
             raise DataError(f"{where}, {key}", expected="text", found=found)
-        values[key] = value
+        values[key] = whole_text(f"{where}, {key}", value)
     return RawPrompt(**values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import Any
 
 from babelscope.data.draws import check_size
 from babelscope.data.formats import RawQuestion, raw_questions
-from babelscope.data.json_values import plain_numbers
+from babelscope.data.json_values import LONE_SURROGATE, plain_numbers
 from babelscope.data.language_fields import means
 from babelscope.data.normal_forms import is_nfc, nfc, stands_at, stands_in
 from babelscope.data.sources import AtlasSplit, HubSet, locate, read_json_items
@@ -21,7 +20,6 @@ from babelscope.languages import Language
 from babelscope.languages import language as find_language
 from babelscope.records import Example, QuestionSet
 
-LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 MIN_DISTINCT_IDS = 0.5
 OTHER_SPLIT = "take another split for one of them"
 OTHER_IDS = (

@@ -17,7 +17,7 @@ from babelscope.data.patterns import Slots, files_of, is_file, is_folder
 from babelscope.errors import DataError
 from babelscope.languages import Language, region, spellings
 from babelscope.languages import language as find_language
-from babelscope.reading import UNFINISHED_SUFFIXES, lines_of, read_text
+from babelscope.reading import UNFINISHED_SUFFIXES, expanded, lines_of, read_text
 
 DATA_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
 HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?(?:@(\w+))?")
@@ -67,7 +67,7 @@ def locate(data: str, language: str, split: str = "test") -> Path | AtlasSplit |
         return AtlasSplit(data.partition(":")[2] or ATLAS_SPLITS.get(split, split))
     if "{language}" in data:
         return _of_pattern(data, language, lang, split)
-    path = Path(data).expanduser()
+    path = expanded(data)
     if is_file(path):
         return path
     if is_folder(path):
@@ -80,7 +80,7 @@ def locate(data: str, language: str, split: str = "test") -> Path | AtlasSplit |
 
 def _of_pattern(pattern: str, language: str, lang: Language, split: str) -> Path:
     names = sorted(SPLIT_WORDS.get(split, {split}))
-    path = Path(pattern).expanduser()
+    path = expanded(pattern)
     slots = Slots.of(language, lang, names)
     found = _of_region(files_of(path, slots), region(language))
     distinct = [p for i, p in enumerate(found) if not any(p.samefile(q) for q in found[:i])]

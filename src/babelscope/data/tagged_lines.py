@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from babelscope.data.json_values import flat_items, identity, plain_numbers, shown
+from babelscope.data.json_values import (
+    first_of,
+    flat_items,
+    identity,
+    plain_numbers,
+    shown,
+    whole_text,
+)
 from babelscope.data.language_fields import means
 from babelscope.errors import DataError
 from babelscope.languages import Language
@@ -165,13 +172,13 @@ def from_items(items: Iterable[tuple[str, Any]]) -> Iterator[Sentence]:
                 place, expected="a tag for each word", found=f"{len(words)} and {len(tags)}"
             )
         pairs = zip(words, tags, strict=True)
-        names.append(identity(place, "id", item.get("id", item.get("idx"))))
+        names.append(identity(place, *(first_of(item, ("id", "idx")) or ("id", None))))
         sentences.append(tuple(TaggedLine(f"{place} word {n}", *p) for n, p in enumerate(pairs, 1)))
     yield from zip(plain_numbers(names), sentences, strict=True)
 
 
 def _texts(place: str, item: Mapping[str, object], names: tuple[str, ...]) -> list[str]:
-    found = next((item[name] for name in names if name in item), None)
+    _, found = first_of(item, names) or ("", None)
     strange = [x for x in found if not isinstance(x, str)] if isinstance(found, list) else [found]
     if not isinstance(found, list) or strange:
         raise DataError(
@@ -184,7 +191,7 @@ def _texts(place: str, item: Mapping[str, object], names: tuple[str, ...]) -> li
     if blank:
         what = "a word" if names == WORDS else "a tag"
         raise DataError(f"{place} word {blank[0]}", expected=what, found=repr(found[blank[0] - 1]))
-    return found
+    return [whole_text(place, text) for text in found]
 
 
 def without_prefixes(

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from babelscope.errors import ModelError
 from babelscope.identity import digest, digest_files
 from babelscope.models.folder_files import CONFIG, files_read, foreign_code, read_json, weight_files
+from babelscope.reading import expanded
 
 __all__ = [
     "base_fingerprint",
@@ -53,7 +54,7 @@ def resolve_folder(
         if not folder.is_dir():
             raise ModelError("model mini", expected=f"the folder {folder}", found="none")
         return folder
-    path = Path(name).expanduser()
+    path = expanded(name)
     if name.strip() and path.is_dir():
         return path
     if path.is_file():
