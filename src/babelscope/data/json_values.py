@@ -24,7 +24,6 @@ DICT_TEXT = re.compile(r"\{\s*['\"]\w+['\"]\s*:.*\}", re.DOTALL)
 LIST_TEXT = re.compile(r"\[\s*['\"{]")
 RECORDS_TEXT = re.compile(r"(\[\s*\{\s*['\"]\w+['\"]\s*:|array\(\[).*[\])]", re.DOTALL)
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-EMPTY_TEXTS = {"[]", "{}", "[None]", "[nan]", "[null]", "[NaN]"}
 WORDS = {"true": True, "false": False, "1": True, "0": False}
 GAP_WORDS = ("nan", "<na>")
 MAX_SHOWN = 40
@@ -172,7 +171,7 @@ def truth(place: str, name: str, value: object) -> bool:
 def is_record_text(text: str) -> bool:
     """Tell whether a text is the printed form of a record or a list, as `str` writes them."""
     bare = text.strip()
-    if bare in EMPTY_TEXTS or DICT_TEXT.fullmatch(bare) or RECORDS_TEXT.fullmatch(bare):
+    if DICT_TEXT.fullmatch(bare) or RECORDS_TEXT.fullmatch(bare):
         return True
     if not LIST_TEXT.match(bare) or not bare.endswith("]"):
         return False
