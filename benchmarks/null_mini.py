@@ -21,10 +21,9 @@ from workload import table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from inference import old_best
+from inference import claims
 
 import babelscope
-from babelscope.measure.inference import holm
 
 STUDY = """
 title = "One source, four seeds"
@@ -74,13 +73,7 @@ def told_by(scores: pl.DataFrame, splits: int, measure: str) -> list[object]:
         one = asked.filter(pl.col("seed") == seeds[0], pl.col("target") == asked["target"][0])
         names = one["context_id"].to_list()
         gains = babelscope.study_gains({"A": halves["A"]}, halves["B"], names)
-        best = babelscope.study_best(halves, names)
-        found += (
-            (holm([g.p_adapters for g in gains]) < 0.05).any(),
-            any(g.p_holm < 0.05 for g in gains),
-            old_best(halves, names),
-            any(b.best for b in best.values()),
-        )
+        found += claims(halves, gains, names)
     return [f"{rate:.2f}" for rate in found / splits]
 
 

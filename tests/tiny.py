@@ -123,6 +123,8 @@ _ENCODERS = {
     ),
     "nystromformer": ("NystromformerConfig", {**_ENCODER, "conv_kernel_size": 5}),
     "fnet": ("FNetConfig", _ENCODER),
+    "longformer": ("LongformerConfig", {**_ENCODER, "attention_window": [8, 8]}),
+    "ibert": ("IBertConfig", {**_ENCODER, "quant_mode": True}),
 }
 
 

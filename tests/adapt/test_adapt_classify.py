@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import transformers
 from safetensors.numpy import load_file
-from tiny import ROWS, tiny_tokenizer
+from tiny import tiny_encoder, tiny_tokenizer
 from toy_classify import FAMILIES, save_base, toy_pairs, toy_sentences
 
 from babelscope.adapt.class_methods import WEIGHTS, linear_layers, load_trained, prepare
@@ -181,19 +180,8 @@ def test_more_tokens_than_positions_are_refused(tmp_path: Path) -> None:
 
 def test_what_a_model_writes_while_it_is_trained_is_kept(tmp_path: Path) -> None:
     """I-BERT's activations have running ranges: buffers, without which it predicts otherwise."""
-    config = transformers.IBertConfig(
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        vocab_size=ROWS,
-        max_position_embeddings=140,
-        pad_token_id=3,
-        quant_mode=True,
-    )
-    torch.manual_seed(0)
     base = tmp_path / "base"
-    model = transformers.IBertForMaskedLM(config)
+    model = tiny_encoder("ibert", room=140)
     # a pass in training gives the ranges their first values: without, every state is rounded to 0
     model.train()(torch.arange(4, 64)[None])
     model.save_pretrained(base)

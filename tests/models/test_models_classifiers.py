@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import transformers
 from safetensors.torch import load_file, save_file
-from tiny import BLIND_ENCODERS, ROWS, save_tiny, tiny_tokenizer
+from tiny import BLIND_ENCODERS, save_tiny
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "adapt"))
 from toy_classify import ENCODERS, FAMILIES, save_base, toy_pairs, toy_sentences
@@ -95,20 +94,8 @@ def test_a_pad_token_behind_the_rows_pads_nothing(tmp_path: Path) -> None:
 
 def test_a_model_of_windows_longer_than_a_text_is_read(tmp_path: Path) -> None:
     """Longformer pads rows to whole windows, and its states with them."""
-    config = transformers.LongformerConfig(
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        vocab_size=ROWS,
-        max_position_embeddings=140,
-        attention_window=[8, 8],
-        pad_token_id=3,
-    )
-    torch.manual_seed(0)
-    transformers.LongformerModel(config).save_pretrained(tmp_path)
-    tiny_tokenizer().save_pretrained(tmp_path)
-    found = load_classifier(str(tmp_path), LABELS, "sequence", seed=0)
+    folder = save_tiny(tmp_path / "m", "longformer", room=140)
+    found = load_classifier(str(folder), LABELS, "sequence", seed=0)
     assert not found.causal
     items = encode_pairs(found.tokenizer, toy_pairs(4), LABELS, 64)
     for one, item in zip(class_probabilities(found, items), items, strict=True):

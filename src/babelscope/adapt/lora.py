@@ -90,7 +90,7 @@ def fresh_lora(loaded: LoadedModel, recipe: Recipe, seed: int) -> Iterator[PeftM
     )
     asked = [parameter.requires_grad for parameter in model.parameters()]
     modes = [(module, module.training) for module in model.modules()]
-    attributes, settings = set(vars(model)), dict(vars(model.config))
+    attributes, caching = set(vars(model)), vars(model.config).get("use_cache")
     torch.manual_seed(seed)
     name, model.name_or_path = model.name_or_path, ""
     try:
@@ -110,11 +110,10 @@ def fresh_lora(loaded: LoadedModel, recipe: Recipe, seed: int) -> Iterator[PeftM
             module.training = training
         for name in set(vars(model)) - attributes:
             delattr(model, name)
-        # the Trainer sets it, where a config lacks it (the first GPT) too
-        if "use_cache" in settings:
-            model.config.use_cache = settings["use_cache"]
-        else:
+        if caching is None:  # the Trainer sets it where a config lacks it (the first GPT) too
             vars(model.config).pop("use_cache", None)
+        else:
+            model.config.use_cache = caching
 
 
 @torch.no_grad()

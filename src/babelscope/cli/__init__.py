@@ -111,7 +111,7 @@ def _guarded(work: Callable[[], object]) -> int:
     """Return the status of `work`; where a signal came, its own, whatever became of the work."""
     try:
         status = _status(work)
-    except Exception:
+    except Exception:  # of any kind: what an import that a signal broke raises; else it goes on
         if not _signalled:
             raise
     else:

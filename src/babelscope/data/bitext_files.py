@@ -118,7 +118,8 @@ def _articles(folder: Path) -> list[str]:
     place = names.index("URL")
     for number, row in enumerate(rows, 2):
         if len(row.split("\t")) <= place:
-            raise DataError(f"{path} line {number}", expected=f"{len(names)} columns")
+            found = str(len(row.split("\t")))
+            raise DataError(f"{path} line {number}", expected=f"{len(names)} columns", found=found)
     return [row.split("\t")[place] for row in rows]
 
 

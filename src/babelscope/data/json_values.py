@@ -20,9 +20,11 @@ from babelscope.reading import lines_of
 JSON_OBJECT = re.compile(r'\s*\[?\s*\{\s*"[^"\t]*"\s*:')
 TAGGED_LINE = re.compile(r"[^ \t].* [A-Z][\w-]*")
 WHOLE = re.compile(r"(-?\d+)\.0+")
-DICT_TEXT = re.compile(r"\{\s*['\"]\w+['\"]\s*:.*\}", re.DOTALL)
+DICT_TEXT = re.compile(r"\{\s*['\"](text|answer_start|answers?)['\"]\s*:")
 LIST_TEXT = re.compile(r"\[\s*['\"{]")
-RECORDS_TEXT = re.compile(r"(\[\s*\{\s*['\"]\w+['\"]\s*:|array\(\[).*[\])]", re.DOTALL)
+RECORDS_TEXT = re.compile(
+    r"\{\s*['\"]\w+['\"]\s*:.*\}|\[\s*\{\s*['\"]\w+['\"]\s*:.*\]|array\(\[.*\)", re.DOTALL
+)
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 WORDS = {"true": True, "false": False, "1": True, "0": False}
 GAP_WORDS = ("nan", "<na>")
@@ -74,6 +76,11 @@ def is_gap(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
+def _is_blank(value: object) -> bool:
+    """Tell whether an id or a label is none: a gap, or the word that a table's text has for it."""
+    return is_gap(value) or (isinstance(value, str) and value.strip().lower() in GAP_WORDS)
+
+
 def first_of(item: Mapping[str, Any], names: Iterable[str]) -> tuple[str, Any] | None:
     """Return the first of names that an item has a value for, else the first that it has at all.
 
@@ -94,7 +101,7 @@ def identity(place: str, name: str, value: object) -> str:
     Raises:
         DataError: it is neither a text nor a whole number.
     """
-    if is_gap(value) or (isinstance(value, str) and value.strip().lower() in GAP_WORDS):
+    if _is_blank(value):
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -135,7 +142,7 @@ def label(place: str, value: object) -> str:
     Raises:
         DataError: it is a list or a record.
     """
-    if is_gap(value) or (isinstance(value, str) and value.strip().lower() in GAP_WORDS):
+    if _is_blank(value):
         return ""
     if isinstance(value, bool):
         return str(value).lower()
@@ -171,7 +178,7 @@ def truth(place: str, name: str, value: object) -> bool:
 def is_record_text(text: str) -> bool:
     """Tell whether a text is the printed form of a record or a list, as `str` writes them."""
     bare = text.strip()
-    if DICT_TEXT.fullmatch(bare) or RECORDS_TEXT.fullmatch(bare):
+    if DICT_TEXT.match(bare) or RECORDS_TEXT.fullmatch(bare):
         return True
     if not LIST_TEXT.match(bare) or not bare.endswith("]"):
         return False

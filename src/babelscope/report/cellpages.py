@@ -9,7 +9,7 @@ from typing import Any
 
 from babelscope.records import MISSING, Estimate
 from babelscope.report.claims import ADAPTERS, TUNING, Capacity, capacities, claim, needed_words
-from babelscope.report.explain import explained_text, loss_shares, overgeneration_rows
+from babelscope.report.explain import explained_text, overgeneration_rows
 from babelscope.report.figures import CAUSES, STOPS
 from babelscope.report.names import (
     NO_DATA,
@@ -60,7 +60,6 @@ class Known:
     gains: Mapping[str, Mapping[CellKey, dict[str, Any]]]
     ratios: Mapping[tuple[str, CellKey], tuple[Estimate, str]]
     lost: Mapping[CellKey, Mapping[str, float]]
-    parts: Mapping[CellKey, tuple[Estimate, str]]
     limits: Mapping[tuple[str, str], Capacity]
     produced: Mapping[CellKey, Mapping[str, Estimate]]
 
@@ -102,7 +101,6 @@ def _known(tables: Tables) -> Known:
             for r in ratios.to_dicts()
         },
         lost=overgeneration_rows(tables),
-        parts=loss_shares(tables),
         limits=capacities(tables, tables.plan["main_measure"]),
         produced=produced_shares(tables),
     )
@@ -224,18 +222,13 @@ def _facts(tables: Tables, known: Known, keys: tuple[CellKey, CellKey]) -> list[
     ]
     lost = known.lost.get(key)
     if lost is not None:
-        facts.append(
-            (
-                "Loss of SQuAD F1 that over-generation explains",
-                _explained(lost, known.parts.get(key)),
-            )
-        )
+        facts.append(("Loss of SQuAD F1 that over-generation explains", _explained(lost)))
     return facts
 
 
-def _explained(lost: Mapping[str, float], part: tuple[Estimate, str] | None) -> str:
+def _explained(lost: Mapping[str, float]) -> str:
     if is_number(lost["share"]):
-        return f"{explained_text(lost, part)} of {points(lost['loss'])} points"
+        return f"{explained_text(lost)} of {points(lost['loss'])} points"
     return "nothing was lost" if is_number(lost["loss"]) and lost["loss"] <= 0 else NO_DATA
 
 

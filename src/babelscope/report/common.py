@@ -172,11 +172,10 @@ def _lengths(tables: Tables) -> Iterator[Markup]:
     nearer = sum(abs(np.log(max(b, 1e-9))) > abs(np.log(max(a, 1e-9))) for b, a in pairs)
     text = Markup(
         "The answers’ length went from {} to {} of the gold’s on average, and nearer to the gold’s "
-        "in {} of {}{}."
+        "in {} of {}."
     )
-    form = ": as where the form of the answer is learnt from any" if nearer == len(pairs) else ""
     cells = count_text(len(pairs), "pairing")
-    yield text.format(share_text(first), share_text(after), nearer, cells, form)
+    yield text.format(share_text(first), share_text(after), nearer, cells)
 
 
 def _before(tables: Tables, known: Mapping[CellKey, float], key: CellKey) -> float | None:

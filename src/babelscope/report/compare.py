@@ -44,6 +44,8 @@ from babelscope.store import check_folder
 
 NAMED = 4
 
+HIGHER = {"B higher": "helped", "A higher": "harmed", "undecided": "open"}
+
 
 def write_comparison(
     first: Path, second: Path, out: Path | None, figures: str = "", tables: str = ""
@@ -174,24 +176,15 @@ def counted(found: Sequence[Pair]) -> dict[str, object]:
     """Return how many scores and gains are higher in B, in A, of which of these adapters only."""
     told: dict[str, object] = {}
     for kind in HEADS:
-        tested = _tested(found, kind)
-        verdicts = [verdict(p) for p in tested if p.key[1]]
-        bases = [verdict(p) for p in tested if not p.key[1]]
+        bases, tuned = _by_start(_tested(found, kind))
+        counts = {f"{name}, base models": bases.count(what) for name, what in HIGHER.items()}
         told[f"{kind}s"] = {
-            **(
-                {
-                    "B higher, base models": bases.count("helped") + bases.count("gained"),
-                    "A higher, base models": bases.count("harmed") + bases.count("lost"),
-                    "undecided, base models": bases.count("open"),
-                }
-                if bases
-                else {}
-            ),
-            "B higher": verdicts.count("helped"),
-            "A higher": verdicts.count("harmed"),
-            "B higher, these adapters only": verdicts.count("gained"),
-            "A higher, these adapters only": verdicts.count("lost"),
-            "undecided": verdicts.count("open"),
+            **(counts if bases else {}),
+            "B higher": tuned.count("helped"),
+            "A higher": tuned.count("harmed"),
+            "B higher, these adapters only": tuned.count("gained"),
+            "A higher, these adapters only": tuned.count("lost"),
+            "undecided": tuned.count("open"),
         }
     return told
 
@@ -200,33 +193,39 @@ def _tested(found: Sequence[Pair], kind: str) -> list[Pair]:
     return [p for p in found if p.kind == kind and is_number(p.p_adapters_holm)]
 
 
+def _by_start(tested: Sequence[Pair]) -> tuple[list[str], list[str]]:
+    """Return the verdicts on base models and those on tuned ones."""
+    return (
+        [verdict(p) for p in tested if not p.key[1]],
+        [verdict(p) for p in tested if p.key[1]],
+    )
+
+
 def _sentences(a: Side, found: Sequence[Pair], kind: str) -> Iterator[Markup]:
     own = _tested(found, kind)
     if not own:
         yield Markup("No {} to compare is in both studies.").format(kind)
         return
-    bases, tuned = ([p for p in own if bool(p.key[1]) == whether] for whether in (False, True))
+    bases, tuned = _by_start(own)
     if bases:
-        count = Counter(verdict(p) for p in bases)
+        count = Counter(bases)
         text = Markup(
             "Of {} of base models on shared questions, <strong>{}</strong> higher in B and "
             "<strong>{}</strong> in A, tested over contexts; <strong>{}</strong> undecided."
         )
-        up, down = count["helped"] + count["gained"], count["harmed"] + count["lost"]
-        what = count_text(len(bases), kind)
-        yield text.format(what, f"{up} {'is' if up == 1 else 'are'}", down, count["open"])
+        yield text.format(
+            count_text(len(bases), kind), _are(count["helped"]), count["harmed"], count["open"]
+        )
     if tuned:
-        count = Counter(verdict(p) for p in tuned)
+        count = Counter(tuned)
         text = Markup(
             "Of {}{} on shared questions, <strong>{}</strong> higher in B and <strong>{}</strong> "
             "in A, tested over contexts and seeds; of these adapters only, <strong>{}</strong> in "
             "B and <strong>{}</strong> in A; <strong>{}</strong> undecided."
         )
-        verb = "is" if count["helped"] == 1 else "are"
-        what = count_text(len(tuned), kind)
-        rest = (count[name] for name in ("harmed", "gained", "lost", "open"))
         of = " of tuned models" if kind == "score" else ""
-        yield text.format(what, of, f"{count['helped']} {verb}", *rest)
+        rest = (count[name] for name in ("harmed", "gained", "lost", "open"))
+        yield text.format(count_text(len(tuned), kind), of, _are(count["helped"]), *rest)
     told = sorted(
         (p for p in own if verdict(p) != "open"), key=lambda p: -abs(p.found.difference.value)
     )
@@ -234,6 +233,10 @@ def _sentences(a: Side, found: Sequence[Pair], kind: str) -> Iterator[Markup]:
         named = [_named(a, p, pair_words(p)) for p in told[:NAMED]]
         yield Markup("The largest that are decided: {}.").format(Markup("; ").join(named))
     yield from _undecided(a, [p for p in own if verdict(p) == "open"])
+
+
+def _are(count: int) -> str:
+    return f"{count} {'is' if count == 1 else 'are'}"
 
 
 def _undecided(a: Side, own: Sequence[Pair]) -> Iterator[Markup]:

@@ -25,11 +25,12 @@ HEADS = {
 
 
 def verdict(pair: Pair) -> str:
-    """Return "helped" where B is higher, "harmed" where A is; "gained" or "lost" of these models.
+    """Return "helped" where B is higher, "harmed" where A is; "gained" or "lost" of these adapters.
 
-    "open" where neither is told.
+    "open" where neither is told. A base is one model, which contexts alone can tell of.
     """
-    return claims.verdict(pair.row)
+    found = claims.verdict(pair.row)
+    return found if pair.key[1] else {"gained": "helped", "lost": "harmed"}.get(found, found)
 
 
 def pair_words(pair: Pair) -> str:

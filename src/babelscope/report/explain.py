@@ -72,7 +72,7 @@ def overgeneration(tables: Tables) -> Answer:
         key, row = max(harmed, key=lambda x: x[1]["share"])
         pairs = count_text(len(harmed), "pairing")
         name = cell_name(tables, key)
-        share, largest = share_text(grown / loss), explained_text(row, loss_shares(tables).get(key))
+        share, largest = share_text(grown / loss), explained_text(row)
         sentences.append(text.format(pairs, points(loss), points(grown), share, largest, name))
     if len(harmed) < len(lost):
         text = Markup(
@@ -93,30 +93,26 @@ def overgeneration(tables: Tables) -> Answer:
     return Answer("Is a loss only too many words?", tuple(sentences), "causes")
 
 
-def loss_shares(tables: Tables) -> dict[CellKey, tuple[Estimate, str]]:
-    """Return the part of each cell's loss that over-generation explains, or why there is none."""
+def _loss_shares(tables: Tables) -> dict[CellKey, Estimate]:
     frame = tables.transfer.filter(pl.col("kind") == OF_LOSS)
-    return {
-        (r["recipe"], r["source"], r["target"]): (estimate(r), r["reason"] or "")
-        for r in frame.to_dicts()
-    }
+    return {(r["recipe"], r["source"], r["target"]): estimate(r) for r in frame.to_dicts()}
 
 
-def explained_text(row: Mapping[str, float], found: tuple[Estimate, str] | None) -> str:
-    """Return "50 % (31 to 70 %)", or the share alone and why it has no interval."""
-    value, reason = found or (MISSING, "")
-    if is_number(value.low) and is_number(value.high):
-        ends = f"{share_text(value.low)} to {share_text(value.high)}"
-        return f"{share_text(value.value)} ({ends})"
+def explained_text(row: Mapping[str, float]) -> str:
+    """Return "50 % (31 % to 70 %)" of a row of `overgeneration_rows`."""
     share = share_text(row["share"])
-    return f"{share} (no interval{': ' if reason else ''}{reason})"
+    if is_number(row["low"]) and is_number(row["high"]):
+        return f"{share} ({share_text(row['low'])} to {share_text(row['high'])})"
+    return f"{share} (no interval)"
 
 
 def overgeneration_rows(tables: Tables) -> dict[CellKey, dict[str, float]]:
     """Return per cell f1, best prefix, excess; and loss, growth of the excess, share explained.
 
-    share = growth of the excess / loss of F1, within 0-1; NaN where nothing was lost.
+    share = growth of the excess / loss of F1, with its interval low to high; where the study gives
+    none, within 0-1 and without. NaN where nothing was lost.
     """
+    told = _loss_shares(tables)
     f1, prefix = values(tables, "squad_f1"), values(tables, "squad_f1_best_prefix")
     rows = {}
     for key, value in f1.items():
@@ -128,14 +124,21 @@ def overgeneration_rows(tables: Tables) -> dict[CellKey, dict[str, float]]:
         known = base is not None and before is not None
         loss = base.value - value.value if known and base else float("nan")
         grown = excess - (before.value - base.value) if before and base else float("nan")
-        share = min(max(grown / loss, 0.0), 1.0) if loss > 0 else float("nan")
+        part = MISSING
+        if loss > 0 and is_number(grown):
+            share = min(max(grown / loss, 0.0), 1.0)
+            part = Estimate(share, float("nan"), float("nan"), value.n)
+            if key in told and is_number(told[key].value):
+                part = told[key]
         rows[key] = {
             "f1": value.value,
             "prefix": best.value,
             "excess": excess,
             "loss": loss,
             "grown": grown,
-            "share": share,
+            "share": part.value,
+            "low": part.low,
+            "high": part.high,
         }
     return rows
 

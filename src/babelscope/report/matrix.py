@@ -206,9 +206,8 @@ def _own_view(tables: Tables, shares: Sequence[Share]) -> View | None:
         )
         means.append((name, row_))
     legend = (
-        "The first row is the mean gain over sources; below it, what is a source’s "
-        "own: its gain minus the mean gain of the others. ▲ ▼ are told of tuning, △ ▽ of these "
-        "adapters only."
+        "The first row is the mean gain over sources; below it, what is a source’s own: its gain "
+        "minus the mean gain of the others. ▲ ▼ are told of tuning, △ ▽ of these adapters only."
     )
     rows = (*means, *_rows(tables, cells, with_base=False))
     return View("own", "Own part of the gain", legend, rows, tuple(range(-len(means), 0)))

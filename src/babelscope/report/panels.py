@@ -21,7 +21,7 @@ from babelscope.report.cells import (
     tested,
 )
 from babelscope.report.claims import p_words
-from babelscope.report.explain import explained_text, loss_shares, overgeneration_rows
+from babelscope.report.explain import explained_text, overgeneration_rows
 from babelscope.report.figures import CAUSES, STOPS
 from babelscope.report.names import (
     NO_DATA,
@@ -93,14 +93,12 @@ def shares(tables: Tables) -> Table:
 def overgenerated(tables: Tables) -> Table:
     """Return SQuAD F1 beside the best prefix, and the share of each loss that it explains."""
     found, shares = overgeneration_rows(tables), values(tables, "overgeneration_share")
-    parts = loss_shares(tables)
     rows: list[Row] = []
     for variant in variants(tables):
         for target in tables.plan["targets"]:
             row = found.get((variant.recipe, variant.source, target))
             if row:
-                part = parts.get((variant.recipe, variant.source, target))
-                share = explained_text(row, part) if is_number(row["share"]) else "no loss"
+                share = explained_text(row) if is_number(row["share"]) else "no loss"
                 names = (variant_name(tables, variant), language_name(target))
                 scores = tuple(number(row[k], points(row[k])) for k in ("f1", "prefix", "excess"))
                 lost = (signed(-row["loss"]), share) if not variant.is_base else ("—", "—")

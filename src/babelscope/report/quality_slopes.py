@@ -53,8 +53,8 @@ class QualitySlope:
 def quality_slopes(tables: Tables) -> tuple[QualitySlope, ...]:
     """Return a slope for each recipe and quality in the table of the data; none without gains.
 
-    A source's gain is the mean over the targets that all sources have one in, but its own language.
-    Holm's correction is over all slopes.
+    A source's gain is over the targets that all sources have one in, but its own language: its part
+    in gain = source + target, by least squares. Holm's correction is over all slopes.
     """
     quality = {row["source"]: row for row in tables.quality.to_dicts()}
     found = []

@@ -148,8 +148,18 @@ def _largest(tables: Tables, rows: Sequence[dict[str, Any]], base: bool) -> Mark
     seen = sorted(r["smallest_gain"] for r in rows if is_number(r["smallest_gain"]))
     open_all = seen and not any(claim(r) for r in rows)
     contexts = contexts_of(tables).get(row["target"])
-    limit = Capacity(contexts, row["seeds"], len(rows)) if contexts else None
+    limit = Capacity(contexts, row["seeds"], _corrected(tables, row)) if contexts else None
     return Markup("{}{}.").format(found, power(seen[len(seen) // 2], limit) if open_all else "")
+
+
+def _corrected(tables: Tables, row: dict[str, Any]) -> int:
+    """Return how many differences are corrected together with a row, over all recipes."""
+    return tables.recipes.filter(
+        (pl.col("measure") == row["measure"])
+        & ((pl.col("source") == "") == (row["source"] == ""))
+        & ~pl.col("target").str.starts_with(GROUP)
+        & pl.col("difference").is_finite()
+    ).height
 
 
 def power(smallest: float, capacity: Capacity | None = None) -> str:

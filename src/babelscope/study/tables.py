@@ -251,8 +251,8 @@ def best(plan: StudyPlan, cells: Cells) -> pl.DataFrame:
     """Return the best source of each target, or the tied set, at the last step."""
     rows: list[Row] = []
     by_recipe: dict[str, dict[str, tuple[dict[str, Values], tuple[str, ...]]]] = {}
-    for recipe, target, by_source, contexts in _finals(plan, cells):
-        by_recipe.setdefault(recipe, {})[target] = (by_source, contexts)
+    for (recipe, target), by_source in _finals(plan, cells).items():
+        by_recipe.setdefault(recipe, {})[target] = _scored(by_source, plan.measure)
     for recipe, asked in by_recipe.items():
         # groups repeat their members: they are corrected among themselves
         for of_kind in (
@@ -272,19 +272,22 @@ def best(plan: StudyPlan, cells: Cells) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=BEST)
 
 
-def _finals(
-    plan: StudyPlan, cells: Cells
-) -> Iterator[tuple[str, str, dict[str, Values], tuple[str, ...]]]:
-    """Yield (recipe, target, values (seeds, items) of each source, contexts)."""
+def _finals(plan: StudyPlan, cells: Cells) -> dict[tuple[str, str], dict[str, list[CellScores]]]:
+    """Return by recipe and target each source's cells of all seeds at the last step."""
     found: dict[tuple[str, str], dict[str, list[CellScores]]] = {}
     steps = {r.name: r.max_steps for r in plan.recipes}
     for bare, task, target, members in runs(cells):
         if task == "qa" and not bare.is_base and bare.step == steps[bare.recipe]:
             found.setdefault((bare.recipe, target), {})[bare.source] = members
-    for (recipe, target), by_source in found.items():
-        contexts = next(iter(by_source.values()))[0].contexts
-        values = {s: stacked(members, plan.measure) for s, members in by_source.items()}
-        yield recipe, target, values, contexts
+    return found
+
+
+def _scored(
+    by_source: Mapping[str, list[CellScores]], measure: str
+) -> tuple[dict[str, Values], tuple[str, ...]]:
+    """Return values (seeds, items) of each source, and the items' contexts."""
+    contexts = next(iter(by_source.values()))[0].contexts
+    return {s: stacked(members, measure) for s, members in by_source.items()}, contexts
 
 
 def _with_base(
@@ -302,7 +305,8 @@ def transfer(plan: StudyPlan, cells: Cells, bases: Mapping[str, str]) -> pl.Data
     All are those of the last step.
     """
     spoken = {s.name: s.language for s in plan.sources}
-    finals = {(r, t): (values, contexts) for r, t, values, contexts in _finals(plan, cells)}
+    tuned = _finals(plan, cells)
+    finals = {pair: _scored(by_source, plan.measure) for pair, by_source in tuned.items()}
     times = _times(plan, finals, cells, bases)
     rows: list[Row] = []
     for (recipe, target), (by_source, contexts) in finals.items():
@@ -335,32 +339,34 @@ def transfer(plan: StudyPlan, cells: Cells, bases: Mapping[str, str]) -> pl.Data
                 }
                 for kind, (value, reason) in kinds.items()
             ]
-    rows += _losses(plan, cells, bases)
+    rows += _losses(tuned, cells, bases)
     return pl.DataFrame(rows, schema=TRANSFER)
 
 
-def _losses(plan: StudyPlan, cells: Cells, bases: Mapping[str, str]) -> Iterator[Row]:
+def _losses(
+    tuned: Mapping[tuple[str, str], Mapping[str, list[CellScores]]],
+    cells: Cells,
+    bases: Mapping[str, str],
+) -> Iterator[Row]:
     """Yield for each pair how much of a loss of SQuAD F1 over-generation explains."""
     names = ("squad_f1", "squad_f1_best_prefix")
-    steps = {r.name: r.max_steps for r in plan.recipes}
-    for bare, task, target, members in runs(cells):
-        base = None if bare.is_base else cells.get((Variant(bases[bare.recipe]), "qa", target))
-        if base is None or task != "qa" or _is_group(target) or bare.step != steps[bare.recipe]:
+    for (recipe, target), by_source in tuned.items():
+        base = cells.get((Variant(bases[recipe]), "qa", target))
+        if base is None or _is_group(target):
             continue
-        value, reason = overgeneration_of_loss(
-            (stacked(members, names[0]), stacked(members, names[1])),
-            (base.values[names[0]][np.newaxis], base.values[names[1]][np.newaxis]),
-            members[0].contexts,
-        )
-        yield {
-            "recipe": bare.recipe,
-            "source": bare.source,
-            "target": target,
-            "measure": names[0],
-            "kind": OVERGENERATION_OF_LOSS,
-            **_columns(value),
-            "reason": reason,
-        }
+        before = (base.values[names[0]][np.newaxis], base.values[names[1]][np.newaxis])
+        for source, members in by_source.items():
+            after = (stacked(members, names[0]), stacked(members, names[1]))
+            value, reason = overgeneration_of_loss(after, before, members[0].contexts)
+            yield {
+                "recipe": recipe,
+                "source": source,
+                "target": target,
+                "measure": names[0],
+                "kind": OVERGENERATION_OF_LOSS,
+                **_columns(value),
+                "reason": reason,
+            }
 
 
 def _times(
