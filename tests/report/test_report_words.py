@@ -408,3 +408,9 @@ def test_losses_without_a_fall_of_f1_are_told(tables: Tables) -> None:
     said = text(explain.overgeneration(dataclasses.replace(tables, results=raised)).sentences)
     assert "In 2 of 2 pairings with a decided loss SQuAD F1 did not fall" in said
     assert "No loss is decided" not in said
+
+
+def test_shares_below_zero_have_the_sign_of_all_numbers() -> None:
+    found = [share_text(x).replace("\u00a0", " ") for x in (-0.06, -0.001, 0.0, 0.2)]
+    assert found == ["−6 %", "0 %", "0 %", "20 %"]
+    assert share_text(-0.0614, 1).replace("\u00a0", " ") == "−6.1 %"

@@ -212,7 +212,10 @@ def p_text(p: float | None) -> str:
 
 def share_text(share: float | None, digits: int = 0) -> str:
     """Return a 0-1 share as "62 %", or "no data"; the sign never stands on a line of its own."""
-    return f"{share * 100:.{digits}f}\u00a0%" if is_number(share) else NO_DATA
+    if not is_number(share):
+        return NO_DATA
+    text = f"{share * 100:.{digits}f}"
+    return (text.lstrip("-") if float(text) == 0 else text.replace("-", "−")) + "\u00a0%"
 
 
 def count_text(count: int, noun: str) -> str:
